@@ -1,0 +1,131 @@
+# The native core, typed. One section a room; stubtest holds it against the built module.
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+# --- engine: one store (bind_store.cpp) ---
+
+class Batch:
+    """What the indexer takes from the queue at once, in the order of the log."""
+
+    # (key, id, content, metadata as JSON text, confidence, created_at) of memories still current.
+    @property
+    def rows(self) -> list[tuple[int, str, str | None, str | None, float, float]]: ...
+    # Ids forgotten; apply before `rows`.
+    @property
+    def forgotten(self) -> list[str]: ...
+    # Everything below this LSN is in this batch or an earlier one.
+    @property
+    def through(self) -> int: ...
+    def __len__(self) -> int: ...
+
+class Found:
+    """The hits of one recall, nearest first, as parallel lists."""
+
+    @property
+    def ids(self) -> list[str]: ...
+    @property
+    def keys(self) -> list[int]: ...
+    @property
+    def distances(self) -> list[float]: ...
+    @property
+    def confidences(self) -> list[float]: ...
+    @property
+    def tiers(self) -> list[str]: ...  # "pending" is reported as "hot"
+    @property
+    def complete(self) -> bool: ...
+    # tier -> (searched, found, elapsed_us, truncated)
+    @property
+    def searched(self) -> dict[str, tuple[int, int, float, bool]]: ...
+
+class Store:
+    # Takes the lock and reads or creates the manifest; nothing is replayed yet. path=None: RAM only.
+    # dim and metric None: as the manifest says (InvalidInput when there is none).
+    def __init__(
+        self,
+        path: str | None,
+        dim: int | None,
+        metric: str | None,
+        *,
+        fsync: str,
+        fsync_interval_ms: int,
+        read_only: bool,
+        queue_capacity: int,
+        batch_bytes: int,
+        m: int,
+        ef_construction: int,
+        seed: int,
+        threads: int,
+    ) -> None: ...
+    @property
+    def dim(self) -> int: ...
+    @property
+    def metric(self) -> str: ...
+    @property
+    def created(self) -> bool: ...
+    @property
+    def end_lsn(self) -> int: ...
+    @property
+    def synced_lsn(self) -> int: ...
+    @property
+    def indexed_lsn(self) -> int: ...
+    # Replays the log. `step` is called (with the GIL) whenever the queue is full and once at the end, to
+    # take_batch() and index() until nothing is left.
+    def recover(self, step: Callable[[], None]) -> None: ...
+    # Stores one memory; vector is float32, C-contiguous, shape (dim,); metadata is JSON text.
+    def put(
+        self,
+        id: str,
+        vector: NDArray[np.float32],
+        content: str | None,
+        metadata: str | None,
+        confidence: float,
+        created_at: float,
+        fsync: str | None,
+        timeout: float | None,
+    ) -> int: ...
+    # Raises InvalidVector / DimensionMismatch naming the first bad row; nothing is written.
+    def check_vectors(self, vectors: NDArray[np.float32]) -> None: ...
+    # Stores rows [begin, ...) as one atomic record of at most batch_bytes (at least one row); the arguments are
+    # the whole call's. Returns (LSN, rows stored).
+    def put_chunk(
+        self,
+        begin: int,
+        ids: list[str],
+        vectors: NDArray[np.float32],
+        contents: list[str | None] | None,
+        metadata: list[str | None] | None,
+        created_at: float,
+        fsync: str | None,
+    ) -> tuple[int, int]: ...
+    def forget(self, id: str, fsync: str | None) -> int | None: ...
+    # (key, vector) of the current version.
+    def get(self, id: str) -> tuple[int, NDArray[np.float32]] | None: ...
+    # (content, metadata, confidence, created_at) of that version while it is pending; None once it is in the catalog.
+    def payload(self, id: str, key: int) -> tuple[str | None, str | None, float, float] | None: ...
+    def __contains__(self, id: str) -> bool: ...
+    def __len__(self) -> int: ...
+    def ids(self) -> list[str]: ...
+    def recall(self, cue: NDArray[np.float32], k: int, ef: int, budget_ms: float | None, tiers: list[str] | None) -> Found: ...
+    def recall_many(
+        self, cues: NDArray[np.float32], k: int, ef: int, budget_ms: float | None, tiers: list[str] | None
+    ) -> list[Found]: ...
+    # Waits up to timeout seconds for something to index. None: nothing came.
+    def take_batch(self, most: int, timeout: float) -> Batch | None: ...
+    # Syncs the log up to batch.through, as must be before the catalog commits it.
+    def sync_for(self, batch: Batch) -> None: ...
+    # Puts the batch into the graph and retires it from the queue; call after the catalog committed it.
+    def index(self, batch: Batch) -> None: ...
+    # False: timeout (seconds) passed. Call in slices, so that signals are seen.
+    def wait_durable(self, lsn: int, timeout: float | None) -> bool: ...
+    def wait_indexed(self, lsn: int, timeout: float | None) -> bool: ...
+    def flush(self) -> None: ...
+    # A nested dict of counters: {"log": {...}, "queue": {...}, "hot": {...}}.
+    def stats(self) -> dict[str, dict[str, float]]: ...
+    # Checks that the id table, queue and graph agree and every vector is readable; returns what it checked.
+    def verify(self) -> dict[str, int]: ...
+    # Wakes the indexer's take_batch() for good (it then returns None at once).
+    def stop_indexing(self) -> None: ...
+    def close(self) -> None: ...

@@ -1,0 +1,22 @@
+// Work shared among threads that live no longer than the call: none is left behind, so a fork is safe.
+//
+// Thread-safety: pure functions. `body` runs at once on several threads.
+//
+// Invariants: returns only after every thread has ended; the first exception a body throws stops the handing
+// out of further work and is thrown again to the caller.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+
+namespace engram {
+
+// The threads to use when `asked` are asked for (0: one a processor this process may run on).
+std::size_t thread_count(std::size_t asked);
+
+// Calls body(worker, begin, end) over [0, count) in blocks of at most `block`, worker in [0, threads).
+// With one thread everything runs in the caller, in order.
+void parallel_for(std::size_t count, std::size_t block, std::size_t threads,
+                  const std::function<void(std::size_t worker, std::size_t begin, std::size_t end)>& body);
+
+}  // namespace engram

@@ -1,0 +1,10 @@
+// One bind function a room; module.cpp calls them in this order.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace engram::python {
+
+void bind_errors(pybind11::module_& module);  // first: the others throw what it registers
+
+}  // namespace engram::python

@@ -1,0 +1,6 @@
+#include "python/bindings.h"
+
+PYBIND11_MODULE(_native, module) {
+  module.doc() = "Engram's native core; import engram instead.";
+  engram::python::bind_errors(module);
+}
