@@ -50,18 +50,29 @@ struct Kernels {
   float (*dot)(const float* a, const float* b, std::size_t dim);
   // 1 - cos(a, b), clamped to [0, 2]; 1 when either has length 0. Squared lengths must be finite.
   float (*cosine)(const float* a, const float* b, std::size_t dim);
+  // The same of one query and many rows: out[i] is bit for bit what l2 (dot, cosine) gives for (query,
+  // rows[i]).
+  void (*l2_rows)(const float* query, const float* const* rows, std::size_t count, std::size_t dim,
+                  float* out);
+  void (*dot_rows)(const float* query, const float* const* rows, std::size_t count, std::size_t dim,
+                   float* out);
+  void (*cosine_rows)(const float* query, const float* const* rows, std::size_t count, std::size_t dim,
+                      float* out);
 
   // Exact for every input: |result| < 2^31 up to kMaxDimension.
   std::int32_t (*dot_u8s8)(const std::uint8_t* a, const std::int8_t* b, std::size_t dim);
   // Exact: < 2^32 up to kMaxDimension.
   std::uint32_t (*l2_u8)(const std::uint8_t* a, const std::uint8_t* b, std::size_t dim);
 
-  // out[i] = the distance of the code at codes[i] (header, then dim bytes), by CodeQuery's expression. A
-  // result that is not a number comes out as the largest float. Codes may have any alignment.
+  // out[i] = the distance of the code at codes[i] (header, then dim bytes), by CodeQuery's expression. What
+  // is not a number, or beyond the largest float, comes out as the largest float. Codes may have any
+  // alignment. Every table gives the same bits, so that a graph does not depend on the processor that built
+  // it.
   void (*score_codes)(const CodeQuery& query, const std::byte* const* codes, std::size_t count,
                       std::size_t dim, float* out);
 
-  // Writes the indices i < count with values[i] < bound to `out` (room for count + 16), in order; returns how many.
+  // Writes the indices i < count with values[i] < bound to `out` (room for count + 16), in order; returns how
+  // many.
   std::size_t (*select_below)(const float* values, std::size_t count, float bound, std::uint32_t* out);
   // How many of the `count` ascending values are <= x: where x belongs.
   std::size_t (*rank)(const float* ascending, std::size_t count, float x);
