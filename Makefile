@@ -1,0 +1,117 @@
+# The front door. Every target makes .venv and installs what it needs there; the second run is quick.
+# It asks for python3 with venv, a C++20 compiler and make; CMake and Ninja come from PyPI.
+
+PYTHON ?= python3
+JOBS ?= $(shell nproc 2>/dev/null || echo 2)
+# Passed on to pytest, ctest or the benchmarks: make test ARGS="-k recall"
+ARGS ?=
+# For native-test: address, undefined or thread
+SANITIZE ?=
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/stamp
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Directories too: their time changes when a file goes.
+SOURCES := pyproject.toml CMakeLists.txt $(shell find cmake src -name '*_test.cpp' -prune -o -print)
+# Compiles in one lasting folder, and so only what changed; needs what builds it in .venv.
+BUILD := --no-build-isolation --config-settings=build-dir=build/python \
+  --config-settings=cmake.define.ENGRAM_WERROR=ON
+export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help demo test lint lint-python lint-native lint-stubs format native-test googletest wheel sdist bench \
+  bench-full docs clean
+
+help:  ## What there is
+	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /  make \1|/' | column -t -s '|'
+
+demo: $(STAMP)/package $(STAMP)/demo  ## Store real text, kill the writer, reopen, ask, compare with FAISS
+	@$(BIN)/engram demo $(ARGS)
+
+test: $(STAMP)/package $(STAMP)/test  ## The tests of the built package (ARGS="-k recall")
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: lint-python lint-native lint-stubs  ## Formats, lints, types, and the stubs against the built module
+
+lint-python: $(STAMP)/lint
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+lint-native: $(STAMP)/lint
+	@echo 'clang-format --dry-run -Werror'
+	@find src benchmarks tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run -Werror
+
+lint-stubs: $(STAMP)/package $(STAMP)/lint
+	MYPYPATH=src $(BIN)/stubtest engram._native  # without the path a stub it does not find counts as a good one
+
+format: $(STAMP)/lint  ## Let ruff and clang-format rewrite the sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	find src benchmarks tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format -i
+
+# ThreadSanitizer lays its shadow at fixed addresses. Kernels that randomise more bits of an address than it was
+# built for put a library there, and it gives up ("unexpected memory mapping"); setarch -R turns that off where
+# the system lets it (a container may not).
+NO_ASLR := $(if $(SANITIZE),$(shell setarch -R true 2>/dev/null && echo setarch -R))
+native-test: PRESET := $(or $(SANITIZE),release)
+native-test: $(STAMP)/build googletest  ## The native tests (SANITIZE=thread, address, undefined)
+	@cmake --preset $(PRESET) --log-level=WARNING
+	@cmake --build --preset $(PRESET)
+	@$(NO_ASLR) ctest --preset $(PRESET) -j $(JOBS) $(ARGS)
+
+googletest:
+	@if [[ ! -d /usr/src/googletest && $$(id -u) = 0 ]] && command -v apt-get > /dev/null; then \
+	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install libgtest-dev > /dev/null; \
+	fi
+
+wheel: $(STAMP)/build $(STAMP)/wheel  ## Build the wheel and make it portable, in wheelhouse/
+	@rm -rf dist/*.whl wheelhouse
+	@$(PIP) wheel --no-deps $(BUILD) --wheel-dir dist .
+	@auditwheel repair --wheel-dir wheelhouse dist/*.whl 2> build/auditwheel.log || { cat build/auditwheel.log; false; }
+	@ls wheelhouse/*.whl
+
+sdist: $(STAMP)/build  ## Build the source distribution, in dist/
+	@$(BIN)/python -c 'from scikit_build_core.build import build_sdist; print("dist/" + build_sdist("dist"))'
+
+bench: $(STAMP)/package $(STAMP)/bench  ## The short benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-full: $(STAMP)/package $(STAMP)/bench  ## The long ones
+	@$(BIN)/python -m benchmarks --full $(ARGS)
+
+docs: $(STAMP)/package $(STAMP)/docs  ## The reference of the Python API, in build/docs/
+	@$(BIN)/pdoc --docformat numpy --output-directory build/docs engram
+	@echo build/docs/index.html
+
+clean:  ## Remove everything that was made
+	rm -rf $(VENV) build dist wheelhouse .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The pip that Debian 12 puts in a new venv (23.0) cannot read dependency groups: they came with 25.1.
+$(STAMP)/venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and f"{sys.executable} is Python {sys.version.split()[0]}; Engram needs 3.10 or newer: make PYTHON=...")'
+	@echo 'making $(VENV) ...'
+	@rm -rf build/python
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@mkdir -p $(STAMP) && touch $@
+
+$(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)/bench $(STAMP)/docs: \
+    $(STAMP)/%: $(STAMP)/venv pyproject.toml
+	@echo 'installing what $* needs ...'
+	@$(PIP) install --group $*
+	@touch $@
+
+# Not editable: what is tested is what a wheel would install.
+$(STAMP)/package: $(STAMP)/build $(SOURCES)
+	@echo 'building engram ...'
+	@$(PIP) install $(BUILD) '.[all]'
+	@touch $@
