@@ -6,5 +6,6 @@
 namespace engram::python {
 
 void bind_errors(pybind11::module_& module);  // first: the others throw what it registers
+void bind_store(pybind11::module_& module);
 
 }  // namespace engram::python

@@ -1,0 +1,46 @@
+#include "engine/lock.h"
+
+#include <unistd.h>
+
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+#include "engine/manifest.h"
+
+namespace engram::engine {
+namespace {
+
+std::string holder(const File& file) {
+  std::array<char, 20> text{};
+  const std::size_t size = file.read_at(0, std::as_writable_bytes(std::span(text)));
+  const std::string_view read(text.data(), size);
+  return std::string(read.substr(0, read.find_first_not_of("0123456789")));
+}
+
+void write_holder(File& file) {
+  const std::string pid = std::to_string(::getpid()) + "\n";
+  const std::array<Bytes, 1> parts{std::as_bytes(std::span(pid))};
+  file.truncate(0);
+  file.write_at(0, parts);
+}
+
+}  // namespace
+
+FolderLock::FolderLock(FileSystem& files, const Path& folder, LockMode mode)
+    : file_(files.open(lock_path(folder),
+                       mode == LockMode::kShared ? OpenMode::kRead : OpenMode::kOpenOrCreate)) {
+  if (!file_->try_lock(mode)) {
+    // Whoever lets a shared lock in is a reader, and readers leave no name.
+    if (mode == LockMode::kExclusive && file_->try_lock(LockMode::kShared)) {
+      throw StoreLocked(folder.string() +
+                        " is open for reading by another process; close it there, or use another folder");
+    }
+    throw StoreLocked(folder.string() + " is open for writing by process " + holder(*file_) +
+                      "; one process writes at a time: stop it, or use another folder");
+  }
+  if (mode == LockMode::kExclusive) write_holder(*file_);
+}
+
+}  // namespace engram::engine

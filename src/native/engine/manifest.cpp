@@ -1,0 +1,114 @@
+#include "engine/manifest.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "simd/kernels.h"
+
+namespace engram::engine {
+namespace {
+
+constexpr std::uint64_t kMagic = 0x4E414D4D4152474Eull;  // "NGRAMMAN", little-endian
+constexpr std::size_t kBytes = 40;
+
+std::vector<std::byte> encode(const Manifest& manifest) {
+  std::vector<std::byte> bytes;
+  ByteWriter writer(bytes);
+  writer.put(kMagic);
+  writer.put(kFormatVersion);
+  writer.put(manifest.dim);
+  writer.put(static_cast<std::uint32_t>(manifest.metric));
+  writer.put(std::uint32_t{0});
+  writer.put(manifest.hash_seed);
+  writer.put(crc32c(0, bytes));
+  writer.put(std::uint32_t{0});
+  return bytes;
+}
+
+[[noreturn]] void refuse(const Path& path, std::uint64_t offset, const std::string& what) {
+  throw CorruptionError(
+      path.string(), offset,
+      "the manifest " + path.string() + " is damaged: " + what + "; restore it from a backup of this folder");
+}
+
+Manifest decode(const Path& path, Bytes bytes) {
+  ByteReader reader(bytes);
+  const auto magic = reader.get<std::uint64_t>();
+  const auto version = reader.get<std::uint32_t>();
+  if (!reader.ok() || magic != kMagic) refuse(path, 0, "it does not begin as a manifest does");
+  if (version > kFormatVersion) {
+    throw UnsupportedFormat(path.string() + " has format version " + std::to_string(version) +
+                            ", this Engram reads up to " + std::to_string(kFormatVersion) +
+                            ": upgrade engram-store to open it");
+  }
+  Manifest manifest;
+  manifest.dim = reader.get<std::uint32_t>();
+  const auto metric = reader.get<std::uint32_t>();
+  reader.get<std::uint32_t>();
+  manifest.hash_seed = reader.get<std::uint64_t>();
+  const std::size_t checked = reader.position();
+  const auto expected = reader.get<std::uint32_t>();
+  reader.get<std::uint32_t>();
+  if (!reader.ok() || bytes.size() != kBytes) refuse(path, bytes.size(), "its length is wrong");
+  if (crc32c(0, bytes.first(checked)) != expected) refuse(path, checked, "its checksum is wrong");
+  if (manifest.dim == 0 || manifest.dim > simd::kMaxDimension || metric > 2) {
+    refuse(path, 12, "its dimension or metric is impossible");
+  }
+  manifest.metric = static_cast<hnsw::Metric>(metric);
+  return manifest;
+}
+
+}  // namespace
+
+Path manifest_path(const Path& folder) {
+  return folder / "manifest";
+}
+Path lock_path(const Path& folder) {
+  return folder / "lock";
+}
+Path log_path(const Path& folder) {
+  return folder / "wal";
+}
+
+std::optional<Manifest> read_manifest(FileSystem& files, const Path& folder) {
+  const Path path = manifest_path(folder);
+  if (!files.exists(path)) return std::nullopt;
+  const std::unique_ptr<File> file = files.open(path, OpenMode::kRead);
+  std::array<std::byte, kBytes + 1> bytes{};  // one more, so that a longer file shows
+  const std::size_t size = file->read_at(0, bytes);
+  return decode(path, Bytes(bytes).first(size));
+}
+
+void write_manifest(FileSystem& files, const Path& folder, const Manifest& manifest) {
+  const std::vector<std::byte> bytes = encode(manifest);
+  write_atomically(files, manifest_path(folder), [&](File& file) {
+    const std::array<Bytes, 1> parts{Bytes(bytes)};
+    file.write_at(0, parts);
+  });
+}
+
+void check_creatable(FileSystem& files, const Path& folder) {
+  static constexpr std::array<std::string_view, 7> kOurs{"lock",
+                                                         "manifest.tmp",
+                                                         "wal",
+                                                         "catalog.sqlite",
+                                                         "catalog.sqlite-wal",
+                                                         "catalog.sqlite-shm",
+                                                         "catalog.sqlite-journal"};
+  const std::vector<std::string> names = files.list(folder);
+  const bool begun = std::find(names.begin(), names.end(), "lock") != names.end();
+  for (const std::string& name : names) {
+    if (!begun || std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end()) {
+      throw InvalidInput(folder.string() + " is not an Engram store and is not empty (it holds " + name +
+                         "): name an empty folder or one that does not exist yet");
+    }
+  }
+}
+
+}  // namespace engram::engine

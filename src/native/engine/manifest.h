@@ -1,0 +1,38 @@
+// The manifest: what a store is (format version, dimension, metric, hash seed), fixed when it is created.
+//
+// Thread-safety: none needed; used while a store is opened, under its lock.
+//
+// Invariants: written atomically, so a folder has a whole manifest or none; a folder with none and nothing
+// foreign in it is a creation that was cut short, and is created again.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/file.h"
+#include "hnsw/metric.h"
+
+namespace engram::engine {
+
+inline constexpr std::uint32_t kFormatVersion = 1;
+
+struct Manifest {
+  std::uint32_t dim = 0;
+  hnsw::Metric metric = hnsw::Metric::kCosine;
+  std::uint64_t hash_seed = 0;
+};
+
+Path manifest_path(const Path& folder);
+Path lock_path(const Path& folder);
+Path log_path(const Path& folder);
+
+// The folder's manifest; nothing when there is none.
+// Errors: CorruptionError, UnsupportedFormat (a newer version).
+std::optional<Manifest> read_manifest(FileSystem& files, const Path& folder);
+
+void write_manifest(FileSystem& files, const Path& folder, const Manifest& manifest);
+
+// Throws InvalidInput unless `folder` is empty or holds only what a creation that was cut short leaves.
+void check_creatable(FileSystem& files, const Path& folder);
+
+}  // namespace engram::engine

@@ -1,0 +1,85 @@
+#include "engine/manifest.h"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <fstream>
+#include <iterator>
+#include <string>
+
+#include "base/error.h"
+#include "engine/temporary_folder.h"
+
+namespace engram::engine {
+namespace {
+
+std::string slurp(const Path& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+void spill(const Path& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+Manifest example() {
+  Manifest manifest;
+  manifest.dim = 384;
+  manifest.metric = hnsw::Metric::kIp;
+  manifest.hash_seed = 0x0123456789ABCDEFu;
+  return manifest;
+}
+
+TEST(Manifest, ComesBackAsItWasWritten) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(read_manifest(FileSystem::system(), folder.path()).has_value());
+  write_manifest(FileSystem::system(), folder.path(), example());
+  const std::optional<Manifest> read = read_manifest(FileSystem::system(), folder.path());
+  ASSERT_TRUE(read.has_value());
+  EXPECT_EQ(read->dim, 384u);
+  EXPECT_EQ(read->metric, hnsw::Metric::kIp);
+  EXPECT_EQ(read->hash_seed, 0x0123456789ABCDEFu);
+}
+
+TEST(Manifest, EveryTruncationAndEverySingleBitFlipIsRefused) {
+  const TemporaryFolder folder;
+  write_manifest(FileSystem::system(), folder.path(), example());
+  const Path path = manifest_path(folder.path());
+  const std::string whole = slurp(path);
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    spill(path, whole.substr(0, size));
+    EXPECT_THROW(read_manifest(FileSystem::system(), folder.path()), CorruptionError) << size;
+  }
+  // The last four bytes are padding that says nothing.
+  for (std::size_t bit = 0; bit < (whole.size() - 4) * 8; ++bit) {
+    std::string flipped = whole;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
+    spill(path, flipped);
+    EXPECT_THROW(read_manifest(FileSystem::system(), folder.path()), Error) << bit;
+  }
+}
+
+TEST(Manifest, ANewerVersionIsNamedAsSuch) {
+  const TemporaryFolder folder;
+  write_manifest(FileSystem::system(), folder.path(), example());
+  std::string bytes = slurp(manifest_path(folder.path()));
+  bytes[8] = 2;
+  spill(manifest_path(folder.path()), bytes);
+  EXPECT_THROW(read_manifest(FileSystem::system(), folder.path()), UnsupportedFormat);
+}
+
+TEST(Manifest, OnlyAnEmptyFolderOrACreationCutShortIsCreatable) {
+  const TemporaryFolder folder;
+  check_creatable(FileSystem::system(), folder.path());
+  spill(folder.path() / "lock", "");
+  spill(folder.path() / "manifest.tmp", "half");
+  check_creatable(FileSystem::system(), folder.path());
+  spill(folder.path() / "thesis.doc", "precious");
+  EXPECT_THROW(check_creatable(FileSystem::system(), folder.path()), InvalidInput);
+  const TemporaryFolder foreign;
+  spill(foreign.path() / "wal", "somebody else's");
+  EXPECT_THROW(check_creatable(FileSystem::system(), foreign.path()), InvalidInput);
+}
+
+}  // namespace
+}  // namespace engram::engine

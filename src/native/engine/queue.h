@@ -1,0 +1,100 @@
+// The queue: memories that are stored and visible but not yet in an index, in the order of the log.
+//
+// Thread-safety: push() from the committing leader alone; take() and trim() from any thread; view()
+// from any thread, and what it returns stays readable for as long as it is held.
+//
+// Invariants:
+//  (1) A memory's fields but for the atomics are written before push() and never after, but `key`, which
+//  push()'s
+//      caller writes just before.
+//  (2) A memory is marked indexed only after the hot graph shows it; a reader may then skip it here.
+//  (3) A block leaves the list only when every memory in it is indexed.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "hnsw/graph.h"
+
+namespace engram::engine {
+
+struct PendingMemory {
+  std::uint64_t key = 0;
+  std::uint32_t entry_offset = 0;   // in the record's payload; key = LSN of the record + this
+  hnsw::Slot slot = hnsw::kNoSlot;  // owned by the indexer
+  const float* vector = nullptr;
+  std::string_view id;
+  std::optional<std::string_view> content;
+  std::optional<std::string_view> metadata;
+  double confidence = 1.0;
+  double created_at = 0.0;
+  std::atomic<std::uint64_t> dead_at{hnsw::kAlive};  // the key of what replaced or forgot it
+  std::atomic<bool> indexed{false};
+
+  bool counts_at(std::uint64_t snapshot) const {
+    return key <= snapshot && dead_at.load(std::memory_order_acquire) > snapshot;
+  }
+};
+
+// What one record of the log holds: memories whose texts and vectors are views into `payload`.
+struct Chunk {
+  std::vector<std::byte> payload;
+  std::vector<PendingMemory> memories;  // sized once: atomics do not move
+  std::string_view forgotten;           // the id of a forget record; empty otherwise
+  std::uint64_t last_key = 0;
+  bool forgot = false;  // whether there was such an id
+  std::size_t weight() const { return memories.empty() ? 1 : memories.size(); }
+};
+
+// The chunk of one record's payload. Errors: CorruptionError naming `source`.
+std::shared_ptr<Chunk> make_chunk(std::vector<std::byte> payload, std::size_t dim, const Path& source);
+
+class Queue {
+ public:
+  static constexpr std::size_t kBlockMemories = 1024;
+  static constexpr std::size_t kBlockBytes = 4u << 20;
+
+  struct Block {
+    std::array<PendingMemory*, kBlockMemories> memories{};
+    std::atomic<std::size_t> count{0};
+    std::size_t bytes = 0;                       // leader's
+    std::vector<std::shared_ptr<Chunk>> chunks;  // leader's: keeps what `memories` points to
+  };
+  using Blocks = std::vector<std::shared_ptr<Block>>;
+
+  // What the indexer takes at once.
+  struct Batch {
+    std::vector<std::shared_ptr<Chunk>> chunks;
+    std::uint64_t through = 0;  // every key below this is in this batch or an earlier one
+    std::size_t weight = 0;
+  };
+
+  void push(const std::shared_ptr<Chunk>& chunk);
+  std::shared_ptr<const Blocks> view() const;
+
+  // The oldest chunks not yet taken, at least one and about `most` memories; nothing when there are none.
+  Batch take(std::size_t most);
+  bool has_work() const;
+
+  // Lets go of blocks in which every memory is indexed.
+  void trim();
+
+ private:
+  void place(PendingMemory* memory, const std::shared_ptr<Chunk>& chunk);
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Blocks> blocks_ = std::make_shared<const Blocks>();
+  std::shared_ptr<Block> last_;  // the block that push() fills; null when none
+  std::deque<std::shared_ptr<Chunk>> todo_;
+};
+
+}  // namespace engram::engine

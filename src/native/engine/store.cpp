@@ -1,0 +1,366 @@
+// Opening, writing and waiting; recall.cpp reads, indexing.cpp moves memories from the queue to the graph.
+#include "engine/store.h"
+
+#include <random>
+#include <string>
+#include <utility>
+
+#include "base/error.h"
+#include "engine/fork.h"
+#include "engine/ram_log.h"
+
+namespace engram::engine {
+namespace {
+
+const char* metric_name(hnsw::Metric metric) {
+  switch (metric) {
+    case hnsw::Metric::kCosine:
+      return "cosine";
+    case hnsw::Metric::kL2:
+      return "l2";
+    case hnsw::Metric::kIp:
+      return "ip";
+  }
+  return "unknown";
+}
+
+hnsw::Options graph_options(const Options& options, const Manifest& manifest) {
+  hnsw::Options graph;
+  graph.dim = manifest.dim;
+  graph.metric = manifest.metric;
+  graph.m = options.m;
+  graph.ef_construction = options.ef_construction;
+  graph.seed = options.seed;
+  return graph;
+}
+
+wal::Options log_options(const Options& options) {
+  wal::Options log;
+  log.sync = options.sync;
+  log.interval = options.interval;
+  log.read_only = options.read_only;
+  return log;
+}
+
+// Waits in slices, so that a signal the process got is seen; false when `timeout` passed first.
+template <class Ready>
+bool wait_sliced(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
+                 std::optional<Seconds> timeout, const std::function<void()>& between, Ready&& ready) {
+  static constexpr std::chrono::milliseconds kSlice{100};
+  const auto begin = std::chrono::steady_clock::now();
+  while (!changed.wait_for(lock, timeout ? std::min<Seconds>(*timeout, kSlice) : Seconds(kSlice), ready)) {
+    if (timeout && std::chrono::steady_clock::now() - begin >= *timeout) return false;
+    lock.unlock();
+    between();
+    lock.lock();
+  }
+  return true;
+}
+
+}  // namespace
+
+Store::Store(FileSystem& files, const Options& options) : files_(files), options_(options) {
+  if (options_.folder) {
+    open_folder(*options_.folder);
+  } else {
+    if (options_.read_only) throw InvalidInput("path=None is a new store in RAM: it cannot be read_only");
+    manifest_ = make_manifest();
+    created_ = true;
+  }
+  graph_ = std::make_unique<hnsw::Graph>(graph_options(options_, manifest_));
+  ids_ = std::make_unique<IdTable>(manifest_.hash_seed);
+  watch_forks(this);
+}
+
+Store::~Store() {
+  unwatch_forks(this);
+  if (forked_) {
+    // Their destructors would join threads the child does not have.
+    static_cast<void>(lock_.release());
+    static_cast<void>(log_.release());
+    return;
+  }
+  try {
+    close();
+  } catch (const std::exception&) {  // NOLINT: nobody is left to tell
+  }
+}
+
+Manifest Store::make_manifest() const {
+  if (!options_.dim) {
+    throw InvalidInput(
+        "a new store needs dim=, the length of its vectors: give it, or an embedder that has one");
+  }
+  Manifest manifest;
+  manifest.dim = *options_.dim;
+  manifest.metric = options_.metric.value_or(hnsw::Metric::kCosine);
+  std::random_device device;
+  manifest.hash_seed = std::uint64_t{device()} << 32 | device();
+  return manifest;
+}
+
+void Store::check_against(const Manifest& manifest) const {
+  const std::string folder = options_.folder->string();
+  if (options_.dim && *options_.dim != manifest.dim) {
+    throw DimensionMismatch(folder + " holds vectors of " + std::to_string(manifest.dim) +
+                            " dimensions, not " + std::to_string(*options_.dim) +
+                            " (fixed when it was created): leave dim out, or use another folder");
+  }
+  if (options_.metric && *options_.metric != manifest.metric) {
+    throw InvalidInput(folder + " was created with metric \"" + metric_name(manifest.metric) + "\", not \"" +
+                       metric_name(*options_.metric) + "\": leave metric out, or use another folder");
+  }
+}
+
+void Store::prepare_folder(const Path& folder) {
+  if (options_.read_only) {
+    if (!files_.exists(manifest_path(folder))) {
+      throw InvalidInput(folder.string() + " is not an Engram store: read_only=True creates none");
+    }
+    return;
+  }
+  if (files_.exists(manifest_path(folder))) return;
+  make_manifest();  // refuses before anything is created
+  if (files_.exists(folder)) {
+    check_creatable(files_, folder);
+    return;
+  }
+  std::vector<Path> missing;
+  for (Path at = folder; !at.empty() && !files_.exists(at); at = at.parent_path()) missing.push_back(at);
+  for (; !missing.empty(); missing.pop_back()) {
+    const Path parent = missing.back().parent_path();
+    files_.make_folder(missing.back());
+    files_.sync_folder(parent.empty() ? Path(".") : parent);
+  }
+}
+
+void Store::open_folder(const Path& folder) {
+  prepare_folder(folder);
+  lock_ = std::make_unique<FolderLock>(files_, folder,
+                                       options_.read_only ? LockMode::kShared : LockMode::kExclusive);
+  // Read under the lock: another process may have created the store since.
+  const std::optional<Manifest> found = read_manifest(files_, folder);
+  created_ = !found;
+  manifest_ = found ? *found : make_manifest();
+  check_against(manifest_);
+}
+
+void Store::recover(const std::function<void()>& step) {
+  const wal::Commit on_commit = [this](std::span<const wal::Record> group) { commit(group); };
+  if (!options_.folder) {
+    log_ = std::make_unique<RamLog>(on_commit);
+    return;
+  }
+  const Path folder = log_path(*options_.folder);
+  if (!created_ && !files_.exists(folder)) {
+    throw CorruptionError(folder.string(), 0,
+                          folder.string() + ", the store's log, is missing: restore it from a backup");
+  }
+  log_ = wal::Log::open(
+      files_, folder, log_options(options_), 0, [&](const wal::Record& record) { replay(record, step); },
+      on_commit);
+  while (queue_.has_work()) step();
+  // The manifest comes last: until it is there, the folder is a creation that was cut short.
+  if (created_) write_manifest(files_, *options_.folder, manifest_);
+}
+
+void Store::replay(const wal::Record& record, const std::function<void()>& step) {
+  auto chunk =
+      make_chunk({record.payload.begin(), record.payload.end()}, manifest_.dim, log_path(*options_.folder));
+  for (;;) {
+    std::size_t before = 0;
+    {
+      const std::lock_guard lock(progress_mutex_);
+      before = queued_;
+      if (queued_ == 0 || queued_ + chunk->weight() <= options_.queue_capacity) {
+        queued_ += chunk->weight();
+        break;
+      }
+    }
+    step();
+    const std::lock_guard lock(progress_mutex_);
+    if (queued_ >= before) throw Error("recovery made no progress: the queue stayed full after a step");
+  }
+  const std::array<wal::Record, 1> group{
+      wal::Record{record.lsn, chunk->payload, reinterpret_cast<std::uint64_t>(&chunk)}};
+  commit(group);
+}
+
+void Store::usable() const {
+  if (forked_.load(std::memory_order_acquire)) {
+    throw Error(
+        "this store was opened before a fork and belongs to the parent process: open it anew in the child, "
+        "after the parent has closed it");
+  }
+  if (closed_.load(std::memory_order_acquire)) {
+    throw StoreClosed("the store is closed: open it again with engram.open()");
+  }
+}
+
+void Store::writable() const {
+  usable();
+  if (options_.read_only) {
+    throw ReadOnlyStore(options_.folder->string() +
+                        " was opened with read_only=True: open it without to write");
+  }
+}
+
+void Store::wait_for_room(std::size_t weight, std::optional<Seconds> timeout) {
+  std::unique_lock lock(progress_mutex_);
+  const auto room = [&] { return closed_ || queued_ == 0 || queued_ + weight <= options_.queue_capacity; };
+  if (!wait_sliced(lock, progress_, timeout, options_.on_wait, room)) {
+    throw QueueFull("the queue of memories to be indexed stayed full (" + std::to_string(queued_) +
+                    " of queue_capacity " + std::to_string(options_.queue_capacity) + ") for " +
+                    std::to_string(timeout->count()) + " s: nothing was stored; try again, or raise timeout");
+  }
+  if (closed_) throw StoreClosed("the store was closed while the call waited for room in the queue");
+  queued_ += weight;
+}
+
+void Store::give_back_room(std::size_t weight) {
+  const std::lock_guard lock(progress_mutex_);
+  queued_ -= weight;
+  progress_.notify_all();
+}
+
+std::uint64_t Store::append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
+                            std::optional<Seconds> timeout) {
+  writable();
+  const std::size_t weight = chunk->weight();
+  wait_for_room(weight, timeout);
+  try {
+    // The context points into this frame, which outlives the commit: append() returns after it.
+    return log_->append(chunk->payload, sync, reinterpret_cast<std::uint64_t>(&chunk));
+  } catch (...) {
+    give_back_room(weight);
+    throw;
+  }
+}
+
+std::uint64_t Store::put(std::vector<std::byte> payload, std::optional<wal::Sync> sync,
+                         std::optional<Seconds> timeout) {
+  return append(make_chunk(std::move(payload), manifest_.dim, "this call"), sync, timeout);
+}
+
+std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wal::Sync> sync) {
+  writable();
+  if (!contains(id)) return std::nullopt;
+  Entry entry;
+  entry.op = Op::kForget;
+  entry.id = id;
+  std::vector<std::byte> payload;
+  encode(entry, manifest_.dim, payload);
+  const std::shared_ptr<Chunk> chunk = make_chunk(std::move(payload), manifest_.dim, "this call");
+  const std::uint64_t lsn = append(chunk, sync, std::nullopt);
+  // Another thread may have forgotten it since contains().
+  return chunk->forgot ? std::optional(lsn) : std::nullopt;
+}
+
+// Runs in the committing leader, group after group.
+void Store::commit(std::span<const wal::Record> group) {
+  std::uint64_t last_key = 0;
+  {
+    const std::unique_lock lock(table_mutex_);
+    for (const wal::Record& record : group) {
+      const auto& chunk = *reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context);
+      apply(chunk, record.lsn);
+      last_key = chunk->last_key;
+      queue_.push(chunk);
+    }
+    // Within the lock: whoever sees a version in the table must find it in a recall that begins afterwards.
+    visible_.store(last_key + 1, std::memory_order_release);
+  }
+  const std::lock_guard lock(progress_mutex_);
+  progress_.notify_all();
+}
+
+void Store::apply(const std::shared_ptr<Chunk>& chunk, std::uint64_t lsn) {
+  chunk->last_key = lsn;
+  for (PendingMemory& memory : chunk->memories) {
+    memory.key = lsn + memory.entry_offset;
+    chunk->last_key = memory.key;
+    apply_store(memory);
+  }
+  if (!chunk->forgotten.empty()) apply_forget(*chunk);
+}
+
+void Store::apply_store(PendingMemory& memory) {
+  const auto at = [this](Place place) { return id_at(place); };
+  if (Place* there = ids_->find(memory.id, at)) {
+    supersede(*there, memory.key);
+    *there = Place::pending(&memory);
+  } else {
+    ids_->add(memory.id, Place::pending(&memory), at);
+  }
+}
+
+void Store::apply_forget(Chunk& chunk) {
+  Place* there = ids_->find(chunk.forgotten, [this](Place place) { return id_at(place); });
+  chunk.forgot = there != nullptr;
+  if (there == nullptr) return;
+  supersede(*there, chunk.last_key);
+  ids_->erase(there);
+}
+
+void Store::supersede(Place place, std::uint64_t key) {
+  if (place.is_pending()) {
+    place.memory()->dead_at.store(key, std::memory_order_release);
+  } else {
+    graph_->set_dead_at(place.slot(), key);
+    dead_.push_back(place.slot());
+  }
+}
+
+std::string_view Store::id_at(Place place) const {
+  return place.is_pending() ? place.memory()->id : std::string_view(rows_.at(place.slot()).id);
+}
+
+bool Store::wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout) {
+  usable();
+  std::optional<std::chrono::nanoseconds> most;
+  if (timeout) most = std::chrono::duration_cast<std::chrono::nanoseconds>(*timeout);
+  return log_->wait_durable(lsn, most);
+}
+
+bool Store::wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const {
+  usable();
+  std::unique_lock lock(progress_mutex_);
+  const auto ready = [&] { return closed_ || indexed_lsn() > lsn; };
+  if (!wait_sliced(lock, progress_, timeout, options_.on_wait, ready)) return false;
+  if (indexed_lsn() > lsn) return true;
+  throw StoreClosed("the store was closed while the call waited for its index");
+}
+
+void Store::flush() {
+  usable();
+  log_->flush();
+}
+
+std::uint64_t Store::end_lsn() const {
+  usable();
+  return log_->end_lsn();
+}
+
+std::uint64_t Store::synced_lsn() const {
+  usable();
+  return log_->synced_lsn();
+}
+
+void Store::close() {
+  if (forked_ || closed_.exchange(true)) return;
+  {
+    const std::lock_guard lock(progress_mutex_);
+    stopping_ = true;
+    progress_.notify_all();
+  }
+  if (log_ != nullptr) log_->close();
+  lock_.reset();
+}
+
+void Store::abandon() noexcept {
+  forked_.store(true, std::memory_order_release);
+  if (lock_ != nullptr) lock_->abandon();
+  if (log_ != nullptr) log_->abandon();
+}
+
+}  // namespace engram::engine

@@ -1,0 +1,199 @@
+// One store: the log, the queue, the hot graph and the table of ids, tied together so that a memory is
+// visible when its call returns and stays until it is replaced or forgotten.
+//
+// Thread-safety: everything from any thread, but open (the constructor), recover() and close(), which come
+// from one; no lock is held around the walk of a recall.
+//
+// Invariants:
+//  (1) Visibility moves in LSN order: a recall that begins when `visible` is V shows exactly the versions
+//  with
+//      key < V that nothing with key < V replaced or forgot, each once.
+//  (2) A memory is shown by the hot graph before the queue lets go of it; recalls read the queue first.
+//  (3) A slot is taken out of the graph only after every recall that could count it has ended.
+//  (4) In the child of a fork every call throws, and nothing touches the files.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "engine/entry.h"
+#include "engine/hot_rows.h"
+#include "engine/ids.h"
+#include "engine/lock.h"
+#include "engine/manifest.h"
+#include "engine/queue.h"
+#include "engine/readers.h"
+#include "hnsw/graph.h"
+#include "simd/kernels.h"
+#include "wal/log.h"
+
+namespace engram::engine {
+
+using Seconds = std::chrono::duration<double>;
+
+struct Options {
+  std::optional<Path> folder;  // none: in RAM, without a log
+  std::optional<std::uint32_t> dim;
+  std::optional<hnsw::Metric> metric;
+  wal::Sync sync = wal::Sync::kAlways;
+  std::chrono::milliseconds interval{50};
+  bool read_only = false;
+  std::size_t queue_capacity = 65'536;  // memories
+  std::size_t batch_bytes = 4u << 20;
+  std::size_t m = 16;
+  std::size_t ef_construction = 200;
+  std::uint64_t seed = 0;
+  std::size_t threads = 0;
+  // Called now and then, without a lock, while a call waits for room; may throw to give the wait up.
+  std::function<void()> on_wait = [] {};
+};
+
+struct Found {
+  std::string id;
+  std::uint64_t key;
+  float distance;
+  double confidence;
+};
+
+struct Recalled {
+  std::vector<Found> hits;  // nearest first
+  std::size_t searched = 0;
+  double elapsed_us = 0;
+};
+
+struct Version {
+  std::uint64_t key;
+  std::vector<float> vector;
+};
+
+struct Payload {
+  std::optional<std::string> content;
+  std::optional<std::string> metadata;
+  double confidence;
+  double created_at;
+};
+
+class Store {
+ public:
+  // Takes the lock, reads or creates the manifest. Errors: StoreLocked, InvalidInput (not a store; another
+  // dim or metric), CorruptionError, UnsupportedFormat, IoError.
+  Store(FileSystem& files, const Options& options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  // Replays the log. `step` is called whenever the queue is full and at the end: it must take and index.
+  void recover(const std::function<void()>& step);
+
+  std::size_t dim() const { return manifest_.dim; }
+  hnsw::Metric metric() const { return manifest_.metric; }
+  bool created() const { return created_; }
+
+  // Errors of all writes: ReadOnlyStore, StoreClosed, QueueFull, InvalidInput, DurabilityError, OutOfSpace.
+  void check_vector(const float* vector, std::optional<std::size_t> row) const;  // InvalidVector
+  // `payload` holds encoded store entries (entry.h) whose vectors were checked. Returns the record's LSN.
+  std::uint64_t put(std::vector<std::byte> payload, std::optional<wal::Sync> sync,
+                    std::optional<Seconds> timeout);
+  std::optional<std::uint64_t> forget(std::string_view id, std::optional<wal::Sync> sync);
+
+  std::optional<Version> get(std::string_view id) const;
+  std::optional<Payload> payload(std::string_view id, std::uint64_t key) const;
+  bool contains(std::string_view id) const;
+  std::size_t size() const;
+  std::vector<std::string> ids() const;
+
+  Recalled recall(const float* cue, std::size_t k, std::size_t ef) const;
+  std::vector<Recalled> recall_many(const float* cues, std::size_t count, std::size_t k,
+                                    std::size_t ef) const;
+
+  // The indexer's side. take() waits up to `timeout` for work; an empty batch means none came.
+  Queue::Batch take(std::size_t most, Seconds timeout);
+  void sync_for(const Queue::Batch& batch);
+  void index(const Queue::Batch& batch);
+  void stop_indexing();
+
+  bool wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout);
+  bool wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const;
+  void flush();
+  std::uint64_t end_lsn() const;
+  std::uint64_t synced_lsn() const;
+  std::uint64_t indexed_lsn() const { return indexed_.load(std::memory_order_acquire); }
+  std::size_t batch_bytes() const { return options_.batch_bytes; }
+
+  std::map<std::string, std::map<std::string, double>> stats() const;
+  // Checks that table, queue and graph agree. Errors: CorruptionError. Returns what was counted.
+  std::map<std::string, std::size_t> verify() const;
+
+  void close();
+  void abandon() noexcept;  // the child side of a fork
+
+ private:
+  struct Merge;
+
+  std::string_view id_at(Place place) const;
+  void usable() const;    // throws StoreClosed, or Error in a forked child
+  void writable() const;  // the same, and ReadOnlyStore
+  void open_folder(const Path& folder);
+  void prepare_folder(const Path& folder);
+  Manifest make_manifest() const;
+  void check_against(const Manifest& manifest) const;
+  std::uint64_t append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
+                       std::optional<Seconds> timeout);
+
+  void wait_for_room(std::size_t weight, std::optional<Seconds> timeout);
+  void give_back_room(std::size_t weight);
+  void commit(std::span<const wal::Record> group);
+  void apply(const std::shared_ptr<Chunk>& chunk, std::uint64_t lsn);
+  void apply_store(PendingMemory& memory);
+  void apply_forget(Chunk& chunk);
+  void supersede(Place place, std::uint64_t key);
+  void replay(const wal::Record& record, const std::function<void()>& step);
+
+  void insert(PendingMemory& memory);
+  void publish(PendingMemory& memory);
+  void retire_dead();
+
+  void scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const;
+  void walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, Merge& merge) const;
+
+  FileSystem& files_;
+  Options options_;
+  Manifest manifest_;
+  bool created_ = false;
+  std::unique_ptr<FolderLock> lock_;
+  std::unique_ptr<wal::Log> log_;
+  std::unique_ptr<hnsw::Graph> graph_;
+  std::unique_ptr<IdTable> ids_;
+  HotRows rows_;
+  Queue queue_;
+  mutable Readers readers_;
+
+  mutable std::shared_mutex table_mutex_;  // guards ids_ and the pairing of a place with dead_at
+  std::vector<hnsw::Slot> dead_;           // superseded, still in the graph; guarded by table_mutex_
+  std::atomic<std::uint64_t> visible_{0};  // one above the last visible key
+  std::atomic<std::uint64_t> indexed_{0};  // everything below is in the graph
+  std::mutex index_mutex_;                 // one batch is indexed at a time
+  std::vector<hnsw::Slot> aging_;          // dead, waiting for the recalls of then to end; indexer's
+  int ages_ = 0;
+
+  mutable std::mutex progress_mutex_;
+  mutable std::condition_variable progress_;  // room, work, indexed, closing
+  std::size_t queued_ = 0;                    // memories reserved or in the queue
+  bool stopping_ = false;
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> forked_{false};
+};
+
+}  // namespace engram::engine

@@ -1,0 +1,369 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <string>
+
+#include "base/crc32c.h"
+#include "base/error.h"
+#include "engine/store.h"
+#include "python/bindings.h"
+
+namespace py = pybind11;
+
+namespace engram::python {
+namespace {
+
+using engine::Queue;
+using engine::Seconds;
+using engine::Store;
+using Floats = py::array_t<float, py::array::c_style>;
+using OptionalText = std::optional<std::string_view>;
+using NoGil = py::call_guard<py::gil_scoped_release>;
+
+hnsw::Metric metric_of(const std::string& name) {
+  if (name == "cosine") return hnsw::Metric::kCosine;
+  if (name == "l2") return hnsw::Metric::kL2;
+  if (name == "ip") return hnsw::Metric::kIp;
+  throw InvalidInput("metric is \"" + name + "\": give \"cosine\", \"l2\" or \"ip\"");
+}
+
+const char* name_of(hnsw::Metric metric) {
+  constexpr std::array<const char*, 3> kNames{"cosine", "l2", "ip"};
+  return kNames.at(static_cast<std::size_t>(metric));
+}
+
+wal::Sync sync_of(const std::string& name) {
+  if (name == "always") return wal::Sync::kAlways;
+  if (name == "interval") return wal::Sync::kInterval;
+  if (name == "never") return wal::Sync::kNever;
+  throw InvalidInput("fsync is \"" + name + "\": give \"always\", \"interval\" or \"never\"");
+}
+
+std::optional<wal::Sync> sync_of(const std::optional<std::string>& name) {
+  return name ? std::optional(sync_of(*name)) : std::nullopt;
+}
+
+std::optional<Seconds> seconds(std::optional<double> value) {
+  if (!value) return std::nullopt;
+  // A wait of ten years is no different from a longer one, and fits every clock.
+  return Seconds(std::min(std::max(*value, 0.0), 3.15e8));
+}
+
+// Runs while a call waits without the GIL: lets Ctrl-C through.
+void check_signals() {
+  const py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+}
+
+const float* row_of(const Store& store, const Floats& vector) {
+  if (vector.ndim() != 1 || static_cast<std::size_t>(vector.shape(0)) != store.dim()) {
+    throw DimensionMismatch("the vector has " + std::to_string(vector.size()) +
+                            " dimensions, this store has " + std::to_string(store.dim()) +
+                            " (fixed when it was created)");
+  }
+  return vector.data();
+}
+
+const float* rows_of(const Store& store, const Floats& vectors) {
+  if (vectors.ndim() != 2 || static_cast<std::size_t>(vectors.shape(1)) != store.dim()) {
+    throw DimensionMismatch(
+        "the vectors have " + std::to_string(vectors.ndim() == 2 ? vectors.shape(1) : vectors.size()) +
+        " dimensions, this store has " + std::to_string(store.dim()) + " (fixed when it was created)");
+  }
+  return vectors.data();
+}
+
+std::unique_ptr<Store> open_store(const std::optional<std::string>& path, std::optional<std::uint32_t> dim,
+                                  const std::optional<std::string>& metric, const std::string& fsync,
+                                  double fsync_interval_ms, bool read_only, std::size_t queue_capacity,
+                                  std::size_t batch_bytes, std::size_t m, std::size_t ef_construction,
+                                  std::uint64_t seed, std::size_t threads) {
+  engine::Options options;
+  if (path) options.folder = Path(*path);
+  options.dim = dim;
+  if (metric) options.metric = metric_of(*metric);
+  options.sync = sync_of(fsync);
+  options.interval = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, fsync_interval_ms)));
+  options.read_only = read_only;
+  options.queue_capacity = queue_capacity;
+  options.batch_bytes = batch_bytes;
+  options.m = m;
+  options.ef_construction = ef_construction;
+  options.seed = seed;
+  options.threads = threads;
+  options.on_wait = check_signals;
+  const py::gil_scoped_release released;
+  return std::make_unique<Store>(FileSystem::system(), options);
+}
+
+void recover(Store& store, const py::function& step) {
+  const py::gil_scoped_release released;
+  store.recover([&step] {
+    const py::gil_scoped_acquire gil;
+    step();
+  });
+}
+
+std::uint64_t put(Store& store, std::string_view id, const Floats& vector, OptionalText content,
+                  OptionalText metadata, double confidence, double created_at,
+                  const std::optional<std::string>& fsync, std::optional<double> timeout) {
+  const float* row = row_of(store, vector);
+  const std::optional<wal::Sync> sync = sync_of(fsync);
+  store.check_vector(row, std::nullopt);
+  engine::Entry entry;
+  entry.id = id;
+  entry.vector = reinterpret_cast<const std::byte*>(row);
+  entry.content = content;
+  entry.metadata = metadata;
+  entry.confidence = confidence;
+  entry.created_at = created_at;
+  std::vector<std::byte> payload;
+  payload.reserve(engine::encoded_size(entry, store.dim()));
+  engine::encode(entry, store.dim(), payload);
+  const py::gil_scoped_release released;
+  return store.put(std::move(payload), sync, seconds(timeout));
+}
+
+void check_vectors(const Store& store, const Floats& vectors) {
+  const float* rows = rows_of(store, vectors);
+  const auto count = static_cast<std::size_t>(vectors.shape(0));
+  const py::gil_scoped_release released;
+  for (std::size_t i = 0; i < count; ++i) store.check_vector(rows + i * store.dim(), i);
+}
+
+// One row of store_many's arguments as an entry; the vector is left out, to be copied without the GIL.
+engine::Entry entry_of(const py::list& ids, const std::optional<py::list>& contents,
+                       const std::optional<py::list>& metadata, double created_at, std::size_t row) {
+  engine::Entry entry;
+  entry.id = py::cast<std::string_view>(ids[row]);
+  if (contents) entry.content = py::cast<OptionalText>((*contents)[row]);
+  if (metadata) entry.metadata = py::cast<OptionalText>((*metadata)[row]);
+  entry.created_at = created_at;
+  return entry;
+}
+
+py::tuple put_chunk(Store& store, std::size_t begin, const py::list& ids, const Floats& vectors,
+                    const std::optional<py::list>& contents, const std::optional<py::list>& metadata,
+                    double created_at, const std::optional<std::string>& fsync,
+                    std::optional<double> timeout) {
+  const float* rows = rows_of(store, vectors);
+  const std::optional<wal::Sync> sync = sync_of(fsync);
+  const auto count = static_cast<std::size_t>(vectors.shape(0));
+  if (begin >= count || ids.size() != count || (contents && contents->size() != count) ||
+      (metadata && metadata->size() != count)) {
+    throw InvalidInput("put_chunk wants one id, content and metadata for each of " + std::to_string(count) +
+                       " vectors, and a first row among them");
+  }
+  std::vector<std::byte> payload;
+  payload.reserve(std::min<std::size_t>(store.batch_bytes(), (count - begin) * (store.dim() * 4 + 64)));
+  std::vector<std::size_t> offsets;
+  for (std::size_t row = begin; row < count; ++row) {
+    const engine::Entry entry = entry_of(ids, contents, metadata, created_at, row);
+    const std::size_t size = engine::encoded_size(entry, store.dim());
+    if (row > begin && payload.size() + size > store.batch_bytes()) break;
+    offsets.push_back(payload.size());
+    engine::encode(entry, store.dim(), payload);
+  }
+  std::uint64_t lsn = 0;
+  {
+    const py::gil_scoped_release released;
+    for (std::size_t i = 0; i < offsets.size(); ++i) {
+      std::memcpy(payload.data() + engine::vector_offset(offsets[i]), rows + (begin + i) * store.dim(),
+                  store.dim() * sizeof(float));
+    }
+    lsn = store.put(std::move(payload), sync, seconds(timeout));
+  }
+  return py::make_tuple(lsn, offsets.size());
+}
+
+py::object get(const Store& store, std::string_view id) {
+  std::optional<engine::Version> version;
+  {
+    const py::gil_scoped_release released;
+    version = store.get(id);
+  }
+  if (!version) return py::none();
+  Floats vector(static_cast<py::ssize_t>(version->vector.size()));
+  std::memcpy(vector.mutable_data(), version->vector.data(), version->vector.size() * sizeof(float));
+  return py::make_tuple(version->key, vector);
+}
+
+py::object payload(const Store& store, std::string_view id, std::uint64_t key) {
+  const std::optional<engine::Payload> found = store.payload(id, key);
+  if (!found) return py::none();
+  return py::make_tuple(found->content, found->metadata, found->confidence, found->created_at);
+}
+
+void check_cue(const Store& store, const float* cue, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    store.check_vector(cue + i * store.dim(), count == 1 ? std::nullopt : std::optional(i));
+  }
+}
+
+engine::Recalled recall(const Store& store, const Floats& cue, std::size_t k, std::size_t ef) {
+  const float* row = row_of(store, cue);
+  const py::gil_scoped_release released;
+  check_cue(store, row, 1);
+  return store.recall(row, k, ef);
+}
+
+std::vector<engine::Recalled> recall_many(const Store& store, const Floats& cues, std::size_t k,
+                                          std::size_t ef) {
+  const float* rows = rows_of(store, cues);
+  const auto count = static_cast<std::size_t>(cues.shape(0));
+  const py::gil_scoped_release released;
+  check_cue(store, rows, count);
+  return store.recall_many(rows, count, k, ef);
+}
+
+// One list of what `part` picks from each hit.
+template <class Part>
+py::list column(const engine::Recalled& recalled, Part&& part) {
+  py::list values(recalled.hits.size());
+  for (std::size_t i = 0; i < recalled.hits.size(); ++i) values[i] = part(recalled.hits[i]);
+  return values;
+}
+
+py::list rows_of_batch(const Queue::Batch& batch) {
+  py::list rows;
+  for (const auto& chunk : batch.chunks) {
+    for (const engine::PendingMemory& memory : chunk->memories) {
+      if (memory.dead_at.load(std::memory_order_acquire) != hnsw::kAlive) continue;
+      rows.append(py::make_tuple(memory.key, memory.id, memory.content, memory.metadata, memory.confidence,
+                                 memory.created_at));
+    }
+  }
+  return rows;
+}
+
+py::list forgotten_of(const Queue::Batch& batch) {
+  py::list ids;
+  for (const auto& chunk : batch.chunks) {
+    if (!chunk->forgotten.empty()) ids.append(py::str(chunk->forgotten.data(), chunk->forgotten.size()));
+  }
+  return ids;
+}
+
+std::optional<Queue::Batch> take_batch(Store& store, std::size_t most, double timeout) {
+  const py::gil_scoped_release released;
+  Queue::Batch batch = store.take(most, *seconds(timeout));
+  if (batch.chunks.empty()) return std::nullopt;
+  return batch;
+}
+
+void bind_found(py::module_& module) {
+  using engine::Found;
+  using engine::Recalled;
+  py::class_<Recalled>(module, "Found")
+      .def_property_readonly(
+          "ids", [](const Recalled& r) { return column(r, [](const Found& f) { return py::str(f.id); }); })
+      .def_property_readonly(
+          "keys", [](const Recalled& r) { return column(r, [](const Found& f) { return py::int_(f.key); }); })
+      .def_property_readonly(
+          "distances",
+          [](const Recalled& r) { return column(r, [](const Found& f) { return py::float_(f.distance); }); })
+      .def_property_readonly("confidences",
+                             [](const Recalled& r) {
+                               return column(r, [](const Found& f) { return py::float_(f.confidence); });
+                             })
+      .def_property_readonly(
+          "tiers", [](const Recalled& r) { return column(r, [](const Found&) { return py::str("hot"); }); })
+      .def_property_readonly("complete", [](const Recalled&) { return true; })
+      .def_property_readonly("searched", [](const Recalled& r) {
+        py::dict tiers;
+        tiers["hot"] = py::make_tuple(r.searched, r.hits.size(), r.elapsed_us, false);
+        return tiers;
+      });
+}
+
+void bind_batch(py::module_& module) {
+  py::class_<Queue::Batch>(module, "Batch")
+      .def_property_readonly("rows", &rows_of_batch)
+      .def_property_readonly("forgotten", &forgotten_of)
+      .def_property_readonly("through", [](const Queue::Batch& batch) { return batch.through; })
+      .def("__len__", [](const Queue::Batch& batch) { return batch.weight; });
+}
+
+void bind_writes(py::class_<Store>& store) {
+  store
+      .def("put", &put, py::arg("id"), py::arg("vector").noconvert(), py::arg("content"), py::arg("metadata"),
+           py::arg("confidence"), py::arg("created_at"), py::arg("fsync"), py::arg("timeout"))
+      .def("check_vectors", &check_vectors, py::arg("vectors").noconvert())
+      .def("put_chunk", &put_chunk, py::arg("begin"), py::arg("ids"), py::arg("vectors").noconvert(),
+           py::arg("contents"), py::arg("metadata"), py::arg("created_at"), py::arg("fsync"),
+           py::arg("timeout"))
+      .def(
+          "forget",
+          [](Store& self, std::string_view id, const std::optional<std::string>& fsync) {
+            const std::optional<wal::Sync> sync = sync_of(fsync);
+            const py::gil_scoped_release released;
+            return self.forget(id, sync);
+          },
+          py::arg("id"), py::arg("fsync"));
+}
+
+void bind_reads(py::class_<Store>& store) {
+  store.def("get", &get, py::arg("id"))
+      .def("payload", &payload, py::arg("id"), py::arg("key"))
+      .def("__contains__", &Store::contains, py::arg("id"), NoGil())
+      .def("__len__", &Store::size, NoGil())
+      .def("ids", &Store::ids, NoGil())
+      .def("recall", &recall, py::arg("cue").noconvert(), py::arg("k"), py::arg("ef"))
+      .def("recall_many", &recall_many, py::arg("cues").noconvert(), py::arg("k"), py::arg("ef"));
+}
+
+void bind_indexing(py::class_<Store>& store) {
+  store.def("recover", &recover, py::arg("step"))
+      .def("take_batch", &take_batch, py::arg("most"), py::arg("timeout"))
+      .def("sync_for", &Store::sync_for, py::arg("batch"), NoGil())
+      .def("index", &Store::index, py::arg("batch"), NoGil())
+      .def("stop_indexing", &Store::stop_indexing, NoGil())
+      .def(
+          "wait_durable",
+          [](Store& self, std::uint64_t lsn, std::optional<double> timeout) {
+            return self.wait_durable(lsn, seconds(timeout));
+          },
+          py::arg("lsn"), py::arg("timeout"), NoGil())
+      .def(
+          "wait_indexed",
+          [](const Store& self, std::uint64_t lsn, std::optional<double> timeout) {
+            return self.wait_indexed(lsn, seconds(timeout));
+          },
+          py::arg("lsn"), py::arg("timeout"), NoGil())
+      .def("flush", &Store::flush, NoGil());
+}
+
+}  // namespace
+
+void bind_store(py::module_& module) {
+  module.def(
+      "crc32c",
+      [](const py::bytes& data) {
+        const std::string_view bytes(data);
+        return crc32c(0, std::as_bytes(std::span(bytes)));
+      },
+      py::arg("data"));
+  bind_found(module);
+  bind_batch(module);
+  py::class_<Store> store(module, "Store");
+  store
+      .def(py::init(&open_store), py::arg("path"), py::arg("dim"), py::arg("metric"), py::kw_only(),
+           py::arg("fsync"), py::arg("fsync_interval_ms"), py::arg("read_only"), py::arg("queue_capacity"),
+           py::arg("batch_bytes"), py::arg("m"), py::arg("ef_construction"), py::arg("seed"),
+           py::arg("threads"))
+      .def_property_readonly("dim", &Store::dim)
+      .def_property_readonly("metric", [](const Store& self) { return name_of(self.metric()); })
+      .def_property_readonly("created", &Store::created)
+      .def_property_readonly("end_lsn", &Store::end_lsn)
+      .def_property_readonly("synced_lsn", &Store::synced_lsn)
+      .def_property_readonly("indexed_lsn", &Store::indexed_lsn)
+      .def("stats", &Store::stats, NoGil())
+      .def("verify", &Store::verify, NoGil())
+      .def("close", &Store::close, NoGil());
+  bind_indexing(store);
+  bind_writes(store);
+  bind_reads(store);
+}
+
+}  // namespace engram::python
