@@ -22,7 +22,9 @@ TEST(IdTable, AgreesWithAMapOverRandomAddsMovesAndErasures) {
     const std::string id = "id" + std::to_string(random() % 3000);
     Place* there = table.find(id, at);
     ASSERT_EQ(there != nullptr, model.contains(id)) << id;
-    if (there != nullptr) ASSERT_EQ(there->slot(), model[id]);
+    if (there != nullptr) {
+      ASSERT_EQ(there->slot(), model[id]);
+    }
     const auto slot = static_cast<hnsw::Slot>(names.size());
     if (there != nullptr && random() % 2 == 0) {
       table.erase(there);
