@@ -26,7 +26,7 @@ BUILD := --no-build-isolation --config-settings=build-dir=build/python \
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help demo test lint lint-python lint-native lint-stubs format native-test googletest wheel sdist bench \
+.PHONY: help demo test lint lint-python lint-native lint-types format native-test googletest wheel sdist bench \
   bench-full docs clean
 
 help:  ## What there is
@@ -38,18 +38,18 @@ demo: $(STAMP)/package $(STAMP)/demo  ## Store real text, kill the writer, reope
 test: $(STAMP)/package $(STAMP)/test  ## The tests of the built package (ARGS="-k recall")
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: lint-python lint-native lint-stubs  ## Formats, lints, types, and the stubs against the built module
+lint: lint-python lint-native lint-types  ## Formats, lints, types, and the stubs against the built module
 
 lint-python: $(STAMP)/lint
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 
 lint-native: $(STAMP)/lint
 	@echo 'clang-format --dry-run -Werror'
 	@find src benchmarks tests -name '*.h' -o -name '*.cpp' | xargs $(BIN)/clang-format --dry-run -Werror
 
-lint-stubs: $(STAMP)/package $(STAMP)/lint
+lint-types: $(STAMP)/package $(STAMP)/lint
+	$(BIN)/mypy
 	MYPYPATH=src $(BIN)/stubtest engram._native  # without the path a stub it does not find counts as a good one
 
 format: $(STAMP)/lint  ## Let ruff and clang-format rewrite the sources
