@@ -66,12 +66,13 @@ def brute_force(queries: NDArray[Any], base: NDArray[Any], metric: str) -> NDArr
     """Distances in float64 of each query to each row of the base."""
     queries, base = queries.astype(np.float64), base.astype(np.float64)
     if metric == "l2":
-        distances: NDArray[np.float64] = np.square(queries[:, None] - base[None]).sum(-1)
-        return distances
+        squares: NDArray[np.float64] = np.square(queries[:, None] - base[None]).sum(-1)
+        return squares
     if metric == "cosine":
         queries = queries / np.linalg.norm(queries, axis=1, keepdims=True)
         base = base / np.linalg.norm(base, axis=1, keepdims=True)
-    return np.subtract(1.0, queries @ base.T, dtype=np.float64)
+    similarities: NDArray[np.float64] = queries @ base.T
+    return 1.0 - similarities
 
 
 def check_error(folder: Path) -> None:
