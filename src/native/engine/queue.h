@@ -51,7 +51,8 @@ struct Chunk {
   std::vector<PendingMemory> memories;  // sized once: atomics do not move
   std::string_view forgotten;           // the id of a forget record; empty otherwise
   std::uint64_t last_key = 0;
-  bool forgot = false;  // whether there was such an id
+  bool forgot = false;                 // whether there was such an id
+  std::vector<std::uint64_t> retired;  // keys of the versions this record replaced or forgot
   std::size_t weight() const { return memories.empty() ? 1 : memories.size(); }
 };
 

@@ -172,6 +172,13 @@ std::optional<Version> Store::get(std::string_view id) const {
   return version;
 }
 
+std::optional<std::uint64_t> Store::key(std::string_view id) const {
+  usable();
+  const std::shared_lock lock(table_mutex_);
+  const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
+  return place == nullptr ? std::nullopt : std::optional(key_at(*place));
+}
+
 std::optional<Payload> Store::payload(std::string_view id, std::uint64_t key) const {
   usable();
   const std::shared_lock lock(table_mutex_);
@@ -201,10 +208,7 @@ std::vector<std::string> Store::ids() const {
   const std::shared_lock lock(table_mutex_);
   std::vector<std::pair<std::uint64_t, std::string_view>> found;
   found.reserve(ids_->size());
-  ids_->for_each([&](Place place) {
-    const std::uint64_t key = place.is_pending() ? place.memory()->key : graph_->born(place.slot());
-    found.emplace_back(key, id_at(place));
-  });
+  ids_->for_each([&](Place place) { found.emplace_back(key_at(place), id_at(place)); });
   std::sort(found.begin(), found.end());
   std::vector<std::string> ids;
   ids.reserve(found.size());

@@ -24,6 +24,9 @@ const char* metric_name(hnsw::Metric metric) {
   return "unknown";
 }
 
+// The log takes a record of at most half its ring.
+constexpr std::size_t kRecordLimit = 8u << 20;
+
 hnsw::Options graph_options(const Options& options, const Manifest& manifest) {
   hnsw::Options graph;
   graph.dim = manifest.dim;
@@ -39,6 +42,7 @@ wal::Options log_options(const Options& options) {
   log.sync = options.sync;
   log.interval = options.interval;
   log.read_only = options.read_only;
+  log.ring_bytes = 2 * kRecordLimit;
   return log;
 }
 
@@ -60,6 +64,7 @@ bool wait_sliced(std::unique_lock<std::mutex>& lock, std::condition_variable& ch
 }  // namespace
 
 Store::Store(FileSystem& files, const Options& options) : files_(files), options_(options) {
+  options_.batch_bytes = std::min(options_.batch_bytes, kRecordLimit / 2);
   if (options_.folder) {
     open_folder(*options_.folder);
   } else {
@@ -279,15 +284,15 @@ void Store::apply(const std::shared_ptr<Chunk>& chunk, std::uint64_t lsn) {
   for (PendingMemory& memory : chunk->memories) {
     memory.key = lsn + memory.entry_offset;
     chunk->last_key = memory.key;
-    apply_store(memory);
+    apply_store(*chunk, memory);
   }
   if (!chunk->forgotten.empty()) apply_forget(*chunk);
 }
 
-void Store::apply_store(PendingMemory& memory) {
+void Store::apply_store(Chunk& chunk, PendingMemory& memory) {
   const auto at = [this](Place place) { return id_at(place); };
   if (Place* there = ids_->find(memory.id, at)) {
-    supersede(*there, memory.key);
+    supersede(*there, memory.key, chunk);
     *there = Place::pending(&memory);
   } else {
     ids_->add(memory.id, Place::pending(&memory), at);
@@ -298,11 +303,12 @@ void Store::apply_forget(Chunk& chunk) {
   Place* there = ids_->find(chunk.forgotten, [this](Place place) { return id_at(place); });
   chunk.forgot = there != nullptr;
   if (there == nullptr) return;
-  supersede(*there, chunk.last_key);
+  supersede(*there, chunk.last_key, chunk);
   ids_->erase(there);
 }
 
-void Store::supersede(Place place, std::uint64_t key) {
+void Store::supersede(Place place, std::uint64_t key, Chunk& by) {
+  by.retired.push_back(key_at(place));
   if (place.is_pending()) {
     place.memory()->dead_at.store(key, std::memory_order_release);
   } else {
@@ -313,6 +319,15 @@ void Store::supersede(Place place, std::uint64_t key) {
 
 std::string_view Store::id_at(Place place) const {
   return place.is_pending() ? place.memory()->id : std::string_view(rows_.at(place.slot()).id);
+}
+
+std::uint64_t Store::key_at(Place place) const {
+  return place.is_pending() ? place.memory()->key : graph_->born(place.slot());
+}
+
+std::size_t Store::text_limit() const {
+  constexpr std::size_t kSlack = 128;  // the record's header and the padding
+  return kRecordLimit - kSlack - kEntryHeaderBytes - manifest_.dim * sizeof(float);
 }
 
 bool Store::wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout) {

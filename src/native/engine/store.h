@@ -109,6 +109,7 @@ class Store {
   std::optional<std::uint64_t> forget(std::string_view id, std::optional<wal::Sync> sync);
 
   std::optional<Version> get(std::string_view id) const;
+  std::optional<std::uint64_t> key(std::string_view id) const;  // of the current version
   std::optional<Payload> payload(std::string_view id, std::uint64_t key) const;
   bool contains(std::string_view id) const;
   std::size_t size() const;
@@ -131,6 +132,8 @@ class Store {
   std::uint64_t synced_lsn() const;
   std::uint64_t indexed_lsn() const { return indexed_.load(std::memory_order_acquire); }
   std::size_t batch_bytes() const { return options_.batch_bytes; }
+  // The most bytes the id, content and metadata of one memory may take together.
+  std::size_t text_limit() const;
 
   std::map<std::string, std::map<std::string, double>> stats() const;
   // Checks that table, queue and graph agree. Errors: CorruptionError. Returns what was counted.
@@ -143,6 +146,7 @@ class Store {
   struct Merge;
 
   std::string_view id_at(Place place) const;
+  std::uint64_t key_at(Place place) const;
   void usable() const;    // throws StoreClosed, or Error in a forked child
   void writable() const;  // the same, and ReadOnlyStore
   void open_folder(const Path& folder);
@@ -156,9 +160,9 @@ class Store {
   void give_back_room(std::size_t weight);
   void commit(std::span<const wal::Record> group);
   void apply(const std::shared_ptr<Chunk>& chunk, std::uint64_t lsn);
-  void apply_store(PendingMemory& memory);
+  void apply_store(Chunk& chunk, PendingMemory& memory);
   void apply_forget(Chunk& chunk);
-  void supersede(Place place, std::uint64_t key);
+  void supersede(Place place, std::uint64_t key, Chunk& by);
   void replay(const wal::Record& record, const std::function<void()>& step);
 
   void insert(PendingMemory& memory);

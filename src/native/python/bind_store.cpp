@@ -4,7 +4,6 @@
 #include <cstring>
 #include <string>
 
-#include "base/crc32c.h"
 #include "base/error.h"
 #include "engine/store.h"
 #include "python/bindings.h"
@@ -229,7 +228,8 @@ py::list rows_of_batch(const Queue::Batch& batch) {
   py::list rows;
   for (const auto& chunk : batch.chunks) {
     for (const engine::PendingMemory& memory : chunk->memories) {
-      if (memory.dead_at.load(std::memory_order_acquire) != hnsw::kAlive) continue;
+      // As of the batch's end, not as of now: what replaced it later may not outlive a power cut.
+      if (memory.dead_at.load(std::memory_order_acquire) < batch.through) continue;
       rows.append(py::make_tuple(memory.key, memory.id, memory.content, memory.metadata, memory.confidence,
                                  memory.created_at));
     }
@@ -237,12 +237,12 @@ py::list rows_of_batch(const Queue::Batch& batch) {
   return rows;
 }
 
-py::list forgotten_of(const Queue::Batch& batch) {
-  py::list ids;
+py::list retired_of(const Queue::Batch& batch) {
+  py::list keys;
   for (const auto& chunk : batch.chunks) {
-    if (!chunk->forgotten.empty()) ids.append(py::str(chunk->forgotten.data(), chunk->forgotten.size()));
+    for (const std::uint64_t key : chunk->retired) keys.append(key);
   }
-  return ids;
+  return keys;
 }
 
 std::optional<Queue::Batch> take_batch(Store& store, std::size_t most, double timeout) {
@@ -280,7 +280,7 @@ void bind_found(py::module_& module) {
 void bind_batch(py::module_& module) {
   py::class_<Queue::Batch>(module, "Batch")
       .def_property_readonly("rows", &rows_of_batch)
-      .def_property_readonly("forgotten", &forgotten_of)
+      .def_property_readonly("retired", &retired_of)
       .def_property_readonly("through", [](const Queue::Batch& batch) { return batch.through; })
       .def("__len__", [](const Queue::Batch& batch) { return batch.weight; });
 }
@@ -306,6 +306,7 @@ void bind_writes(py::class_<Store>& store) {
 void bind_reads(py::class_<Store>& store) {
   store.def("get", &get, py::arg("id"))
       .def("payload", &payload, py::arg("id"), py::arg("key"))
+      .def("key", &Store::key, py::arg("id"), NoGil())
       .def("__contains__", &Store::contains, py::arg("id"), NoGil())
       .def("__len__", &Store::size, NoGil())
       .def("ids", &Store::ids, NoGil())
@@ -337,13 +338,6 @@ void bind_indexing(py::class_<Store>& store) {
 }  // namespace
 
 void bind_store(py::module_& module) {
-  module.def(
-      "crc32c",
-      [](const py::bytes& data) {
-        const std::string_view bytes(data);
-        return crc32c(0, std::as_bytes(std::span(bytes)));
-      },
-      py::arg("data"));
   bind_found(module);
   bind_batch(module);
   py::class_<Store> store(module, "Store");
@@ -355,6 +349,7 @@ void bind_store(py::module_& module) {
       .def_property_readonly("dim", &Store::dim)
       .def_property_readonly("metric", [](const Store& self) { return name_of(self.metric()); })
       .def_property_readonly("created", &Store::created)
+      .def_property_readonly("text_limit", &Store::text_limit)
       .def_property_readonly("end_lsn", &Store::end_lsn)
       .def_property_readonly("synced_lsn", &Store::synced_lsn)
       .def_property_readonly("indexed_lsn", &Store::indexed_lsn)

@@ -5,7 +5,7 @@
 
 namespace engram::python {
 
-void bind_errors(pybind11::module_& module);  // first: the others throw what it registers
+void bind_base(pybind11::module_& module);  // first: the others throw the errors it registers
 void bind_store(pybind11::module_& module);
 
 }  // namespace engram::python

@@ -1,3 +1,7 @@
+#include <span>
+#include <string_view>
+
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "python/bindings.h"
 
@@ -7,7 +11,9 @@ namespace engram::python {
 namespace {
 
 // The Python classes live in engram._errors, so that they are documented and typed there.
-py::object error_class(const char* name) { return py::module_::import("engram._errors").attr(name); }
+py::object error_class(const char* name) {
+  return py::module_::import("engram._errors").attr(name);
+}
 
 void raise(const char* name, const std::exception& error) {
   PyErr_SetString(error_class(name).ptr(), error.what());
@@ -51,6 +57,17 @@ void translate(std::exception_ptr pointer) {
 
 }  // namespace
 
-void bind_errors(py::module_&) { py::register_local_exception_translator(&translate); }
+void bind_base(py::module_& module) {
+  py::register_local_exception_translator(&translate);
+  module.def(
+      "crc32c",
+      [](const py::bytes& data) {
+        const std::string_view bytes(data);
+        return crc32c(0, std::as_bytes(std::span(bytes)));
+      },
+      py::arg("data"));
+  // For what the child of a fork must not destroy, not even when its interpreter ends.
+  module.def("leak", [](const py::object& thing) { thing.inc_ref(); }, py::arg("thing"));
+}
 
 }  // namespace engram::python
