@@ -60,6 +60,10 @@ constexpr float kLargestFloat = 3.402823466e+38f;
   return static_cast<std::uint16_t>(sign | ((rounded - 0x38000000u) >> 13));
 }
 
+[[maybe_unused]] inline float f32_from_bf16(std::uint16_t half) {
+  return __builtin_bit_cast(float, std::uint32_t{half} << 16);
+}
+
 [[maybe_unused]] inline std::uint16_t bf16_from_f32(float value) {
   const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value);
   if ((bits & 0x7FFFFFFFu) > 0x7F800000u) return static_cast<std::uint16_t>((bits >> 16) | 0x0040u);

@@ -5,15 +5,57 @@
 #include "base/error.h"
 #include "simd/tables.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#elif defined(__aarch64__) && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
 namespace engram::simd {
 namespace {
 
+#if defined(__x86_64__)
+// Not among the names that every compiler's __builtin_cpu_supports() knows. Asked only where AVX2 is there,
+// and with it the system's part.
+bool has_f16c() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+#elif defined(__aarch64__) && defined(__linux__)
+bool has_dot_product() {
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+}
+#elif defined(__aarch64__)
+bool has_dot_product() {
+  return true;
+}  // every Apple processor that runs macOS
+#endif
+
 // The tables this processor (and its operating system, which must save the wider registers) runs, slowest
 // first.
+#if defined(__x86_64__)
 std::vector<const Kernels*> detect() {
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   std::vector<const Kernels*> tables = {&kScalarKernels};
+  if (avx2) tables.push_back(&kAvx2Kernels);
+  if (avx512) tables.push_back(&kAvx512Kernels);
+  if (avx512 && __builtin_cpu_supports("avx512vnni")) tables.push_back(&kAvx512VnniKernels);
   return tables;
 }
+#elif defined(__aarch64__)
+std::vector<const Kernels*> detect() {
+  std::vector<const Kernels*> tables = {&kScalarKernels, &kNeonKernels};
+  if (has_dot_product()) tables.push_back(&kNeonDotKernels);
+  return tables;
+}
+#else
+std::vector<const Kernels*> detect() {
+  return {&kScalarKernels};
+}
+#endif
 
 std::string names(std::span<const Kernels* const> tables) {
   std::string list;
@@ -24,8 +66,9 @@ std::string names(std::span<const Kernels* const> tables) {
   return list;
 }
 
-const Kernels& choose() {
-  const char* asked = std::getenv("ENGRAM_ISA");
+}  // namespace
+
+const Kernels& choose(const char* asked) {
   if (asked == nullptr || *asked == '\0') return *available().back();
   for (const Kernels* table : available()) {
     if (table->name == asked) return *table;
@@ -34,10 +77,8 @@ const Kernels& choose() {
                      names(available()) + ": set it to one of these, or unset it");
 }
 
-}  // namespace
-
 const Kernels& active() {
-  static const Kernels& chosen = choose();
+  static const Kernels& chosen = choose(std::getenv("ENGRAM_ISA"));
   return chosen;
 }
 

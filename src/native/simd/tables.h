@@ -19,4 +19,8 @@ extern const Kernels kNeonKernels;
 extern const Kernels kNeonDotKernels;
 #endif
 
+// The table of that name, or the fastest when nothing is asked for (null or empty); InvalidInput as active()
+// says.
+const Kernels& choose(const char* asked);
+
 }  // namespace engram::simd
