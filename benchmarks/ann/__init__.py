@@ -1,0 +1,1 @@
+"""Vector indexes side by side: recall, speed, memory, build time (``python -m benchmarks.ann --help``)."""

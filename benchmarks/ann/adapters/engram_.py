@@ -1,0 +1,66 @@
+"""engram.Index."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ann.adapters.base import GRAPH_SWEEP, Adapter, Matrix, Search
+
+
+class Engram(Adapter):
+    name = "engram"
+    distribution = "engram-store"
+    module = "engram"
+    source = "docs/benchmarks.md (the defaults)"
+    search_parameter = "ef"
+
+    @classmethod
+    def version(cls) -> str:
+        """The version and a fingerprint of the installed code: another build is another engine."""
+        import importlib
+
+        version = super().version()
+        package = Path(str(importlib.import_module("engram").__file__)).parent
+        digest = hashlib.blake2b(digest_size=6)
+        for file in sorted([*package.rglob("*.so"), *package.glob("index.py")]):
+            digest.update(file.read_bytes())
+        return f"{version}+{digest.hexdigest()}"
+
+    def parameters(self) -> dict[str, Any]:
+        return {"M": 16, "ef_construction": 200}
+
+    def sweep(self) -> Sequence[int]:
+        return GRAPH_SWEEP
+
+    def build(self, base: Matrix, threads: int) -> None:
+        import engram
+
+        self.index = engram.Index(self.dim, metric=self.metric, **self.parameters())
+        self.index.add(np.arange(len(base), dtype=np.int64), base, threads=threads)
+
+    def save(self, folder: Path) -> None:
+        self.index.save(folder / "index.engram")
+
+    def load(self, folder: Path) -> None:
+        import engram
+
+        self.index = engram.Index.load(folder / "index.engram")
+
+    def single(self, k: int, value: Any) -> Search:
+        search = self.index.search
+        return lambda query: search(query, k, ef=value, threads=1)
+
+    def batch(self, k: int, value: Any, threads: int) -> Search:
+        search = self.index.search
+        return lambda queries: search(queries, k, ef=value, threads=threads)
+
+    def prepare(self, query: Matrix) -> Matrix:
+        return query.reshape(1, -1)
+
+    def labels(self, found: Any) -> Any:
+        return found[0]

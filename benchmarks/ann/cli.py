@@ -1,0 +1,140 @@
+"""The command line of the comparison."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from benchmarks.ann import check, datasets, report
+from benchmarks.ann.adapters import ADAPTERS, DEFAULT
+from benchmarks.ann.datasets import Dataset
+from benchmarks.ann.plot import write_plot
+from benchmarks.ann.readers import DataError
+from benchmarks.ann.runner import Plan, run
+from benchmarks.common.console import wide_console
+from benchmarks.common.paths import results_folder
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.ann",
+        description="Engram's index beside the libraries people would otherwise use, on the same vectors.",
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--dataset",
+        default="auto",
+        help="auto, sift1m, sift-photos-1m, minilm, minilm-indist, synthetic, a folder, an .hdf5 file "
+        "(default: auto, the best that is there)",
+    )
+    data.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    data.add_argument("--base", type=Path, help="vectors to index: .npy, .fvecs or .bvecs (with --queries)")
+    data.add_argument("--queries", type=Path, help="vectors to search for, same formats")
+    data.add_argument(
+        "--groundtruth", type=Path, help="their exact neighbours: .npy or .ivecs (default: computed)"
+    )
+    data.add_argument(
+        "--metric", choices=["l2", "cosine", "ip"], help="for data that does not say (default: l2)"
+    )
+    data.add_argument("--limit", type=int, help="measure on a random sample of so many vectors")
+    data.add_argument("--query-count", type=int, help="use the first so many queries")
+    what = parser.add_argument_group("what is measured")
+    what.add_argument("--engines", help=f"comma-separated (default: all; known: {', '.join(ADAPTERS)})")
+    what.add_argument(
+        "--rounds", type=int, default=3, help="rounds of turns; figures are their medians (default: 3)"
+    )
+    what.add_argument(
+        "--build-threads", default="1,all", help="build with so many threads and time it (default: 1,all)"
+    )
+    what.add_argument("--rebuild", action="store_true", help="build again what the cache holds")
+    out = parser.add_argument_group("output")
+    out.add_argument("--name", default="ann", help="name of the result files (default: ann)")
+    out.add_argument("--compare", type=Path, help="an earlier result to set this one beside")
+    out.add_argument("--reference", default="faiss-hnsw", help="engine the ratios of --compare are to")
+    out.add_argument("--no-plot", action="store_true")
+    judge = parser.add_argument_group("check")
+    judge.add_argument(
+        "--check", action="store_true", help="exit 1 when engram misses recall@10 = 0.90 or a --ratio"
+    )
+    judge.add_argument(
+        "--ratio",
+        action="append",
+        default=[],
+        metavar="ENGINE[@RECALL]=X",
+        help="with --check: at least X times the engine's queries a second (repeatable)",
+    )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, write; 0 when all is well, 1 when a check failed, 2 when nothing could be measured."""
+    options = _parser().parse_args(arguments)
+    console = wide_console()
+    try:
+        engines = _engines(options.engines)
+        ratios = [check.parse_ratio(text) for text in options.ratio]
+        threads = tuple(_threads(text) for text in options.build_threads.split(","))
+        dataset = _dataset(options)
+    except (DataError, check.BadRatioError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    folder = results_folder()
+    plan = Plan(engines, options.rounds, threads, options.rebuild)
+    measured = run(plan, dataset, folder / "logs")
+    content = report.result(dataset, measured, " ".join(arguments if arguments is not None else sys.argv[1:]))
+    report.write_json(content, folder / f"{options.name}.json")
+    report.print_tables(content, console)
+    if not options.no_plot:
+        write_plot(content, folder / f"{options.name}.png")
+    if options.compare is not None:
+        report.print_comparison(json.loads(options.compare.read_text()), content, console, options.reference)
+    console.print(
+        f"written: {folder / options.name}.json" + ("" if options.no_plot else " and .png"), highlight=False
+    )
+    if options.check:
+        found = check.failures(content, ratios)
+        for sentence in found:
+            print(f"check failed: {sentence}", file=sys.stderr)
+        return 1 if found else 0
+    return 0
+
+
+def _engines(text: str | None) -> list[str]:
+    if text is None:
+        return list(DEFAULT)
+    engines = [name.strip() for name in text.split(",")]
+    unknown = [name for name in engines if name not in ADAPTERS]
+    if unknown:
+        raise ValueError(f"unknown engine {', '.join(unknown)}; known are {', '.join(ADAPTERS)}")
+    return engines
+
+
+def _threads(text: str) -> int:
+    if text.strip() == "all":
+        return 0
+    if not text.strip().isdigit() or int(text) < 1:
+        raise ValueError(f"--build-threads takes numbers and 'all', not {text!r}")
+    return int(text)
+
+
+def _dataset(options: argparse.Namespace) -> Dataset:
+    if (options.base is None) != (options.queries is None):
+        raise ValueError("--base and --queries go together")
+    if options.base is not None:
+        return datasets.from_files(
+            options.base,
+            options.queries,
+            options.groundtruth,
+            options.metric or "l2",
+            limit=options.limit,
+            queries_limit=options.query_count,
+        )
+    return datasets.load(
+        options.dataset,
+        options.data,
+        limit=options.limit,
+        queries=options.query_count,
+        metric=options.metric,
+    )

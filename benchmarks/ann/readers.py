@@ -1,0 +1,102 @@
+"""Readers of the formats vectors come in: .fvecs, .ivecs, .bvecs, .npy and ann-benchmarks' HDF5.
+
+Each checks what it reads: a truncated or foreign file is a ``DataError`` that names it and what is wrong.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Elements of the *vecs formats. Each row begins with its dimension as int32.
+_VECS: dict[str, np.dtype[Any]] = {
+    ".fvecs": np.dtype("<f4"),
+    ".ivecs": np.dtype("<i4"),
+    ".bvecs": np.dtype("u1"),
+}
+_MOST_DIMENSIONS = 1_000_000
+
+
+class DataError(ValueError):
+    """A data file that cannot be used: the message names it and says what is wrong and what to do."""
+
+
+def read_vecs(path: Path) -> NDArray[Any]:
+    """The rows of a .fvecs, .ivecs or .bvecs file, shape (n, dim), of the file's own element type."""
+    element = _VECS.get(path.suffix)
+    if element is None:
+        raise DataError(f"{path} does not end in .fvecs, .ivecs or .bvecs")
+    size = _size(path)
+    if size < 4:
+        raise DataError(f"{path} holds {size} bytes: too few for one {path.suffix} row; fetch it again")
+    dim = int(np.fromfile(path, "<i4", 1)[0])
+    if not 1 <= dim <= _MOST_DIMENSIONS:
+        raise DataError(f"{path} is not a {path.suffix} file: its first row would have {dim} dimensions")
+    row = 4 + dim * element.itemsize
+    if size % row:
+        raise DataError(
+            f"{path} is truncated or not a {path.suffix} file: {size} bytes are not a whole number of rows "
+            f"of {dim} dimensions ({row} bytes each); fetch it again"
+        )
+    rows = np.memmap(path, np.dtype([("dim", "<i4"), ("values", element, (dim,))]), "r")
+    wrong = np.flatnonzero(rows["dim"] != dim)
+    if wrong.size:
+        at = int(wrong[0])
+        raise DataError(
+            f"{path} is damaged or not a {path.suffix} file: row {at} says {int(rows['dim'][at])} dimensions "
+            f"and row 0 says {dim}"
+        )
+    return np.ascontiguousarray(rows["values"])
+
+
+def read_npy(path: Path) -> NDArray[Any]:
+    """A matrix of numbers from a .npy file."""
+    _size(path)
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise DataError(f"{path} is truncated or not a .npy file: {error}") from error
+    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
+        shape = getattr(array, "shape", "no array")
+        raise DataError(
+            f"{path} must hold a matrix of numbers, not {shape} of {getattr(array, 'dtype', '?')}"
+        )
+    return array
+
+
+def read_hdf5(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, str]:
+    """(base, queries, neighbours or None, distance) of a file in ann-benchmarks' layout."""
+    import h5py
+
+    _size(path)
+    try:
+        with h5py.File(path, "r") as file:
+            missing = {"train", "test"} - set(file.keys())
+            if missing:
+                raise DataError(
+                    f"{path} is not in ann-benchmarks' layout: it lacks {' and '.join(sorted(missing))} "
+                    f"(it holds {', '.join(sorted(file.keys())) or 'nothing'})"
+                )
+            neighbours = file["neighbors"][:] if "neighbors" in file else None
+            return file["train"][:], file["test"][:], neighbours, str(file.attrs.get("distance", "euclidean"))
+    except OSError as error:
+        raise DataError(f"{path} is truncated or not an HDF5 file: {error}") from error
+
+
+def read_matrix(path: Path) -> NDArray[Any]:
+    """A matrix from a file of any format that holds one."""
+    if path.suffix == ".npy":
+        return read_npy(path)
+    if path.suffix in _VECS:
+        return read_vecs(path)
+    raise DataError(f"{path}: vectors come as .npy, .fvecs, .ivecs, .bvecs or .hdf5")
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error

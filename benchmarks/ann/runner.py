@@ -1,0 +1,247 @@
+"""The comparison: build or fetch every index, then measure all engines turn by turn.
+
+Turns: for each round, for each point of the sweep, each engine measures that point once; the order of the
+engines moves by one every turn. What the machine does meanwhile (clock, neighbours, heat) thus falls on all
+alike, and a figure is the median of the rounds.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ann.adapters import ADAPTERS, UnavailableError
+from benchmarks.ann.cache import IndexCache
+from benchmarks.ann.datasets import Dataset
+from benchmarks.ann.metrics import FloatArray, distances, median, recall, spread
+from benchmarks.common.progress import say
+from benchmarks.common.worker import Worker, WorkerError
+
+K = 10
+_TARGET = "benchmarks.ann.worker:AnnWorker"
+# A point beyond this recall is the last of its engine's sweep: the targets end at 0.99.
+_ENOUGH = 0.9975
+_BUILD_TIMEOUT = 4 * 3600.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure."""
+
+    engines: list[str]
+    rounds: int = 3
+    build_threads: tuple[int, ...] = (1, 0)  # 0: all
+    rebuild: bool = False
+    point_seconds: float = 60.0  # a point slower than this is measured in the first round alone
+
+
+@dataclass
+class Measured:
+    """One engine's raw figures."""
+
+    engine: str
+    missing: str | None = None  # why it could not be measured
+    version: str = ""
+    source: str = ""
+    search_parameter: str = ""
+    parameters: dict[str, Any] = field(default_factory=dict)
+    builds: dict[str, float] = field(default_factory=dict)  # "1" and "all" -> seconds
+    disk_bytes: int = 0
+    memory_bytes: int = 0
+    load_seconds: float = 0.0
+    points: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class _Live:
+    """An engine whose process is waiting for the next turn."""
+
+    measured: Measured
+    worker: Worker
+    sweep: list[Any]
+    rounds: dict[int, dict[str, list[float]]] = field(default_factory=dict)
+    quality: dict[int, dict[str, float]] = field(default_factory=dict)
+
+
+def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
+    """Measure every engine of the plan; those that cannot be are in the result, with the reason."""
+    base_file, query_file = dataset.files()
+    truth = distances(dataset.metric, dataset.queries, dataset.base, dataset.neighbours)
+    results: list[Measured] = []
+    live: list[_Live] = []
+    try:
+        for engine in plan.engines:
+            measured = Measured(engine)
+            results.append(measured)
+            try:
+                cache = _built(plan, dataset, base_file, measured, log_folder)
+                live.append(_loaded(dataset, query_file, measured, cache, log_folder))
+            except (UnavailableError, WorkerError) as error:
+                measured.missing = str(error)
+                say(f"{engine}: missing: {error}")
+        with tempfile.TemporaryDirectory() as scratch:
+            _take_turns(plan, live, lambda answers: _quality(dataset, truth, answers), Path(scratch))
+    finally:
+        for one in live:
+            one.worker.close()
+    return results
+
+
+def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, log_folder: Path) -> IndexCache:
+    """Have the index in the cache, and its build times in ``measured``."""
+    kind = ADAPTERS[measured.engine]
+    adapter = kind(len(dataset.base), dataset.base.shape[1], dataset.metric)
+    measured.source, measured.search_parameter = kind.source, kind.search_parameter
+    measured.parameters = adapter.parameters()
+    measured.version = _version(measured.engine, log_folder)
+    cache = IndexCache(
+        {
+            "engine": measured.engine,
+            "version": measured.version,
+            "parameters": measured.parameters,
+            "metric": dataset.metric,
+            "data": dataset.checksum,
+        }
+    )
+    known = None if plan.rebuild else cache.get()
+    # The index that is searched is the one built by all threads, as people build them, unless one thread is
+    # all that was asked for.
+    wanted = sorted(plan.build_threads, key=lambda threads: threads == 0)
+    built = known or {"seconds": {}, "disk_bytes": 0}
+    for threads in wanted:
+        label = "all" if threads == 0 else str(threads)
+        if label in built["seconds"]:
+            continue
+        keep = threads == wanted[-1]
+        say(f"{measured.engine}: building with {label} thread{'' if label == '1' else 's'}")
+        with Worker(_TARGET, log_folder / f"{measured.engine}.log") as worker:
+            answer = worker.call(
+                "build",
+                timeout=_BUILD_TIMEOUT,
+                engine=measured.engine,
+                base=str(base_file),
+                metric=dataset.metric,
+                threads=threads,
+                folder=str(cache.fresh_folder()) if keep else None,
+            )
+        built["seconds"][label] = answer["seconds"]
+        built["disk_bytes"] = answer.get("disk_bytes", built["disk_bytes"])
+        if keep or known:
+            cache.put(built)
+    measured.builds, measured.disk_bytes = built["seconds"], built["disk_bytes"]
+    return cache
+
+
+def _version(engine: str, log_folder: Path) -> str:
+    """Asked in a process of its own: importing some libraries ends the process on some machines."""
+    with Worker("benchmarks.ann.worker:VersionWorker", log_folder / f"{engine}.log") as worker:
+        try:
+            return str(worker.call("version", engine=engine))
+        except WorkerError as error:
+            raise UnavailableError(str(error).removeprefix("UnavailableError: ")) from None
+
+
+def _loaded(
+    dataset: Dataset, query_file: Path, measured: Measured, cache: IndexCache, log_folder: Path
+) -> _Live:
+    worker = Worker(_TARGET, log_folder / f"{measured.engine}.log")
+    try:
+        answer = worker.call(
+            "load",
+            engine=measured.engine,
+            rows=len(dataset.base),
+            queries=str(query_file),
+            metric=dataset.metric,
+            folder=str(cache.folder),
+        )
+    except WorkerError:
+        worker.close()
+        raise
+    measured.load_seconds, measured.memory_bytes = answer["load_seconds"], answer["memory_bytes"]
+    adapter = ADAPTERS[measured.engine](len(dataset.base), dataset.base.shape[1], dataset.metric)
+    return _Live(measured, worker, list(adapter.sweep()))
+
+
+def _take_turns(
+    plan: Plan, live: list[_Live], judge: Callable[[dict[str, Path]], dict[str, float]], scratch: Path
+) -> None:
+    for round_number in range(plan.rounds):
+        say(f"round {round_number + 1} of {plan.rounds}")
+        for turn in range(max((len(one.sweep) for one in live), default=0)):
+            start = (round_number + turn) % max(1, len(live))
+            for one in live[start:] + live[:start]:
+                if turn < len(one.sweep) and one.measured.missing is None:
+                    _one_turn(plan, one, round_number, turn, judge, scratch)
+    for one in live:
+        one.measured.points = _points(one)
+
+
+def _one_turn(
+    plan: Plan,
+    one: _Live,
+    round_number: int,
+    turn: int,
+    judge: Callable[[dict[str, Path]], dict[str, float]],
+    scratch: Path,
+) -> None:
+    value, first = one.sweep[turn], round_number == 0
+    figures = one.rounds.setdefault(turn, {})
+    if not first and sum(figures["seconds"]) > plan.point_seconds:
+        return
+    begin = time.monotonic()
+    answers = {name: scratch / f"{one.measured.engine}-{name}.npy" for name in ("single", "batch", "deep")}
+    try:
+        single = one.worker.call(
+            "one_at_a_time", value=value, k=K, answers=str(answers["single"]) if first else None
+        )
+        alone = one.worker.call("batched", value=value, k=K, threads=1, answers=None)
+        batch = one.worker.call(
+            "batched", value=value, k=K, threads=0, answers=str(answers["batch"]) if first else None
+        )
+        if first:
+            one.worker.call("batched", value=value, k=100, threads=0, answers=str(answers["deep"]))
+    except WorkerError as error:
+        one.measured.missing = f"failed at {one.measured.search_parameter} = {value}: {error}"
+        say(f"{one.measured.engine}: {one.measured.missing}")
+        return
+    seconds = time.monotonic() - begin
+    measured = {**single, "batch_1_qps": alone["qps"], "batch_all_qps": batch["qps"], "seconds": seconds}
+    for name, figure in measured.items():
+        figures.setdefault(name, []).append(figure)
+    if first:
+        one.quality[turn] = judge(answers)
+        if one.quality[turn]["recall_10"] >= _ENOUGH:
+            del one.sweep[turn + 1 :]
+
+
+def _quality(dataset: Dataset, truth: FloatArray, answers: dict[str, Path]) -> dict[str, float]:
+    """recall@1 and @10 of the searches that were timed, @100 of a search for 100 at the same setting."""
+    result: dict[str, float] = {}
+    for name, depths in (("single", (1, K)), ("batch", (K,)), ("deep", (100,))):
+        found = np.load(answers[name])
+        found_distances = distances(dataset.metric, dataset.queries, dataset.base, found)
+        for depth in depths:
+            if depth <= truth.shape[1]:
+                key = f"batch_recall_{depth}" if name == "batch" else f"recall_{depth}"
+                result[key] = recall(found, found_distances, truth, depth)
+    return result
+
+
+def _points(one: _Live) -> list[dict[str, Any]]:
+    points = []
+    for turn, quality in sorted(one.quality.items()):
+        figures = one.rounds[turn]
+        point: dict[str, Any] = {"value": one.sweep[turn], **quality}
+        for name, values in figures.items():
+            if name != "seconds":
+                point[name] = median(values)
+        point["qps_rounds"] = figures["qps"]
+        point["qps_spread"] = spread(figures["qps"])
+        points.append(point)
+    return points

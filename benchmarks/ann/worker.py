@@ -1,0 +1,106 @@
+"""What runs inside an engine's process: build an index, or load one and measure searches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.ann.adapters import ADAPTERS, Adapter
+from benchmarks.common.process import ALL_CORES, folder_bytes, one_core, pin, resident_bytes
+
+_WARM_UP = 50
+
+
+class AnnWorker:
+    """One engine. `build` is called in a process of its own, so that what it leaves behind is not counted."""
+
+    adapter: Adapter
+    queries: NDArray[np.float32]
+    prepared: list[Any]
+
+    def build(self, engine: str, base: str, metric: str, threads: int, folder: str | None) -> dict[str, Any]:
+        """Build over the vectors of a file; save when told where to. ``threads`` 0: all there are."""
+        vectors = np.load(base)
+        adapter = ADAPTERS[engine](len(vectors), vectors.shape[1], metric)
+        adapter.version()  # imports the library, off the clock
+        threads = threads or len(ALL_CORES)
+        pin(one_core() if threads == 1 else ALL_CORES)
+        begin = time.perf_counter()
+        adapter.build(vectors, threads)
+        seconds = time.perf_counter() - begin
+        result: dict[str, Any] = {"threads": threads, "seconds": seconds}
+        if folder is not None:
+            adapter.save(Path(folder))
+            result["disk_bytes"] = folder_bytes(Path(folder))
+        return result
+
+    def load(self, engine: str, rows: int, queries: str, metric: str, folder: str) -> dict[str, Any]:
+        """Load a saved index; say how long that took and how much memory it is, by difference."""
+        self.queries = np.load(queries)
+        self.adapter = ADAPTERS[engine](rows, self.queries.shape[1], metric)
+        self.adapter.version()
+        pin(one_core())
+        before = resident_bytes()
+        begin = time.perf_counter()
+        self.adapter.load(Path(folder))
+        seconds = time.perf_counter() - begin
+        search = self.adapter.single(10, self.adapter.sweep()[0])
+        for query in self.queries[:_WARM_UP]:
+            search(self.adapter.prepare(query))
+        memory = resident_bytes() - before
+        self.prepared = [self.adapter.prepare(query) for query in self.queries]
+        return {"load_seconds": seconds, "memory_bytes": memory}
+
+    def one_at_a_time(self, value: Any, k: int, answers: str | None) -> dict[str, float]:
+        """Every query once, by itself, on one core: what each call cost its caller."""
+        pin(one_core())
+        search = self.adapter.single(k, value)
+        for query in self.prepared[:_WARM_UP]:
+            search(query)
+        clock = time.perf_counter_ns
+        times = np.empty(len(self.prepared), np.int64)
+        found = []
+        for at, query in enumerate(self.prepared):
+            begin = clock()
+            result = search(query)
+            times[at] = clock() - begin
+            found.append(result)
+        if answers is not None:
+            rows = [_row(self.adapter.labels(result), k) for result in found]
+            np.save(answers, np.stack(rows))
+        p50, p95, p99 = (float(value) / 1000 for value in np.percentile(times, (50, 95, 99)))
+        return {"qps": len(times) / (times.sum() / 1e9), "p50_us": p50, "p95_us": p95, "p99_us": p99}
+
+    def batched(self, value: Any, k: int, threads: int, answers: str | None) -> dict[str, float]:
+        """All queries in one call, with ``threads`` threads (0: all cores)."""
+        threads = threads or len(ALL_CORES)
+        pin(one_core() if threads == 1 else ALL_CORES)
+        search = self.adapter.batch(k, value, threads)
+        search(self.queries[:_WARM_UP])
+        begin = time.perf_counter()
+        found = search(self.queries)
+        seconds = time.perf_counter() - begin
+        if answers is not None:
+            labels = self.adapter.labels(found)
+            np.save(answers, np.stack([_row(row, k) for row in labels]))
+        return {"qps": len(self.queries) / seconds}
+
+
+def _row(labels: Any, k: int) -> NDArray[np.int64]:
+    """k labels of one query; -1 where the engine gave fewer, or one that fits no row number."""
+    given: Sequence[Any] | NDArray[Any] = np.asarray(labels).reshape(-1)[:k]
+    row = np.full(k, -1, np.int64)
+    row[: len(given)] = np.asarray(given).astype(np.int64)
+    return row
+
+
+class VersionWorker:
+    """Says which version of an engine is installed."""
+
+    def version(self, engine: str) -> str:
+        return ADAPTERS[engine].version()

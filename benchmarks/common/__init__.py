@@ -1,0 +1,1 @@
+"""What every harness shares: worker processes, the description of the machine, numbers of a process."""
