@@ -26,6 +26,17 @@ BUILD := --no-build-isolation --config-settings=build-dir=build/python \
 export CMAKE_BUILD_PARALLEL_LEVEL := $(JOBS)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# $(call need,CONDITION,PACKAGE): sees to it that CONDITION holds, by Debian's PACKAGE where this may be installed.
+define need
+@{ $(1); } || { \
+  if [[ $$(id -u) = 0 ]] && command -v apt-get > /dev/null; then \
+    echo "installing $(2) ..."; export DEBIAN_FRONTEND=noninteractive; \
+    apt-get -qq update && apt-get -qq install --no-install-recommends "$(2)" > /dev/null; \
+  else \
+    echo "missing: $(2); install it first (Debian, Ubuntu: sudo apt install $(2))" >&2; false; \
+  fi; }
+endef
+
 .PHONY: help demo test lint lint-python lint-native lint-types format native-test googletest wheel sdist bench \
   bench-full docs clean
 
@@ -67,12 +78,10 @@ native-test: $(STAMP)/build googletest  ## The native tests (SANITIZE=thread, ad
 	@cmake --build --preset $(PRESET)
 	@$(NO_ASLR) ctest --preset $(PRESET) -j $(JOBS) $(ARGS)
 
-googletest:
-	@if [[ ! -d /usr/src/googletest && $$(id -u) = 0 ]] && command -v apt-get > /dev/null; then \
-	  apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install libgtest-dev > /dev/null; \
-	fi
+googletest:  # where there is no apt, CMake looks for it and says what it misses
+	$(call need,[[ -d /usr/src/googletest ]] || ! command -v apt-get > /dev/null,libgtest-dev)
 
-wheel: $(STAMP)/build $(STAMP)/wheel  ## Build the wheel and make it portable, in wheelhouse/
+wheel: $(STAMP)/build $(STAMP)/headers $(STAMP)/wheel  ## Build the wheel and make it portable, in wheelhouse/
 	@rm -rf dist/*.whl wheelhouse
 	@$(PIP) wheel --no-deps $(BUILD) --wheel-dir dist .
 	@auditwheel repair --wheel-dir wheelhouse dist/*.whl 2> build/auditwheel.log || { cat build/auditwheel.log; false; }
@@ -104,6 +113,12 @@ $(STAMP)/venv:
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@mkdir -p $(STAMP) && touch $@
 
+# Debian keeps Python.h apart from python3.
+PYTHON_H := $(BIN)/python -c 'import os, sysconfig as s; assert os.path.exists(s.get_path("include") + "/Python.h")' 2> /dev/null
+$(STAMP)/headers: $(STAMP)/venv
+	$(call need,$(PYTHON_H),libpython$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')-dev)
+	@touch $@
+
 $(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)/bench $(STAMP)/docs: \
     $(STAMP)/%: $(STAMP)/venv pyproject.toml
 	@echo 'installing what $* needs ...'
@@ -111,7 +126,7 @@ $(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)
 	@touch $@
 
 # Not editable: what is tested is what a wheel would install.
-$(STAMP)/package: $(STAMP)/build $(SOURCES)
+$(STAMP)/package: $(STAMP)/build $(STAMP)/headers $(SOURCES)
 	@echo 'building engram ...'
 	@$(PIP) install $(BUILD) '.[all]'
 	@touch $@
