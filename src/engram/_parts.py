@@ -1,0 +1,91 @@
+"""The parts a store is made of, opened and shut together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias, get_args
+
+from . import _native
+from ._checks import check_word
+from ._errors import CorruptionError
+from ._sizes import parse_size
+from .catalog import Catalog
+from .catalog_open import open_catalog
+from .config import Config
+from .indexer import Indexer
+
+Fsync: TypeAlias = Literal["always", "interval", "never"]
+
+
+def check_fsync(fsync: object) -> Fsync | None:
+    """`fsync` if it is one of the three modes, or None for the store's own."""
+    return None if fsync is None else check_word("fsync", fsync, get_args(Fsync))
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A native store, its catalog and what brings memories from the one into the other.
+
+    They do not know the `MemoryStore` they belong to, so that they can be shut when it is dropped.
+    """
+
+    native: _native.Store
+    catalog: Catalog
+    indexer: Indexer
+    read_only: bool
+
+    def shut(self) -> None:
+        """Ends the thread and closes the files; what is not indexed yet stays in the log."""
+        self.indexer.stop(then=self._close_files)
+
+    def abandon(self) -> None:
+        """Lets go in a forked child. The native store looks after itself."""
+        self.catalog.abandon()
+
+    def _close_files(self) -> None:
+        try:
+            self.catalog.close()
+        finally:
+            self.native.close()
+
+
+def open_parts(
+    path: Path | None, dim: int | None, metric: str | None, *, fsync: str, config: Config, read_only: bool
+) -> Parts:
+    """Takes the lock, replays the log and starts the indexer."""
+    native = _native.Store(
+        None if path is None else str(path),
+        dim,
+        metric,
+        fsync=fsync,
+        fsync_interval_ms=config.fsync_interval_ms,
+        read_only=read_only,
+        queue_capacity=config.queue_capacity,
+        batch_bytes=parse_size(config.batch_bytes, "batch_bytes"),
+        m=config.M,
+        ef_construction=config.ef_construction,
+        seed=config.seed,
+        threads=config.threads,
+    )
+    try:
+        catalog = open_catalog(path, read_only=read_only)
+    except BaseException:
+        native.close()
+        raise
+    parts = Parts(native, catalog, Indexer(native, catalog), read_only)
+    try:
+        native.recover(parts.indexer.drain)
+        if catalog.applied > native.end_lsn:
+            raise CorruptionError(
+                f"the catalog in {path} has applied the log up to {catalog.applied}, but the log ends at "
+                f"{native.end_lsn}: a part of the log is lost, or the catalog belongs to another store",
+                str(path),
+                native.end_lsn,
+            )
+        if config.indexing == "async" and not read_only:
+            parts.indexer.start()
+    except BaseException:
+        parts.shut()
+        raise
+    return parts

@@ -1,0 +1,57 @@
+"""The settings of a store beyond its path, dimension and metric."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from ._checks import check_int
+from ._errors import InvalidInput
+from ._sizes import Size, parse_size
+
+Indexing = Literal["async", "sync"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """How a store works; the defaults are the good settings.
+
+    Nothing here is written into the store: each ``open`` may use another.
+
+    Parameters
+    ----------
+    M : links per memory in the graph, 2 to 256; more finds more and takes more RAM
+    ef_construction : breadth of the walk when a memory is put into the graph, in candidates
+    seed : what the levels of the graph are drawn from
+    threads : native threads for indexing and ``recall_many``; 0 is one per processor
+    fsync_interval_ms : milliseconds between two syncs under ``fsync="interval"``
+    batch_bytes : the most ``store_many`` writes as one atomic piece, e.g. ``"4MiB"``
+    queue_capacity : how many memories may wait for the index before ``store`` waits for it
+    indexing : "async" (a thread indexes behind the callers) or "sync" (each call indexes what it stored)
+    clock : seconds since the epoch; what ``created_at`` is read from
+    """
+
+    M: int = 16
+    ef_construction: int = 200
+    seed: int = 0
+    threads: int = 0
+    fsync_interval_ms: int = 50
+    batch_bytes: Size = "4MiB"
+    queue_capacity: int = 65_536
+    indexing: Indexing = "async"
+    clock: Callable[[], float] = time.time
+
+    def __post_init__(self) -> None:
+        check_int("M", self.M, 2, 256)
+        check_int("ef_construction", self.ef_construction, 1, 1_000_000)
+        check_int("seed", self.seed, 0, 2**64 - 1)
+        check_int("threads", self.threads, 0, 1024)
+        check_int("fsync_interval_ms", self.fsync_interval_ms, 1, 3_600_000)
+        check_int("queue_capacity", self.queue_capacity, 1, 2**31 - 1)
+        parse_size(self.batch_bytes, "batch_bytes")
+        if self.indexing not in ("async", "sync"):
+            raise InvalidInput(f'indexing is {self.indexing!r}; it is "async" or "sync"')
+        if not callable(self.clock):
+            raise InvalidInput(f"clock is {self.clock!r}; give a callable that returns seconds")

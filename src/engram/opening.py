@@ -1,0 +1,94 @@
+"""`open`: checks what it is given, and puts a store together."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from ._checks import check_int, check_word
+from ._errors import InvalidInput
+from ._parts import Fsync, check_fsync, open_parts
+from .config import Config
+from .embedders import Embedder, check_embedder, dimension_of
+from .store import MemoryStore
+
+Metric: TypeAlias = Literal["cosine", "l2", "ip"]
+StrPath: TypeAlias = "str | os.PathLike[str]"
+
+MAX_DIM = 65_536
+
+
+def open(
+    path: StrPath | None,
+    dim: int | None = None,
+    *,
+    metric: Metric | None = None,
+    fsync: Fsync = "always",
+    config: Config | None = None,
+    embedder: Embedder | None = None,
+    read_only: bool = False,
+) -> MemoryStore:
+    """Opens the store in a folder, or creates it there.
+
+    Parameters
+    ----------
+    path : the folder; None is a store in RAM, gone when it is closed
+    dim : the length of the vectors, fixed at creation; may be left out when the store exists or the embedder
+        tells
+    metric : "cosine" (the default at creation), "l2" or "ip"; fixed at creation
+    fsync : when `store` returns: "always" once it is on stable storage, "interval" once the system has it,
+        which is synced every `Config.fsync_interval_ms`, "never" once the system has it
+    config : everything else
+    embedder : turns texts into vectors: a callable from a list of n str to an (n, dim) array, or an object
+        with such a method ``embed`` (and, best, an attribute ``dim``)
+    read_only : for looking only: nothing in the folder is written; several may do so at once
+
+    Raises
+    ------
+    StoreLocked
+        Another process writes to it.
+    CorruptionError, UnsupportedFormat
+        It cannot be read.
+    InvalidInput (DimensionMismatch)
+        The folder holds something else, or a store of another dimension or metric.
+    """
+    folder = _check_path(path, read_only)
+    config = _check_config(config)
+    check_embedder(embedder)
+    if metric is not None:
+        check_word("metric", metric, ("cosine", "l2", "ip"))
+    if dim is not None:
+        dim = check_int("dim", dim, 1, MAX_DIM)
+    elif embedder is not None:
+        dim = check_int("the embedder's dim", dimension_of(embedder), 1, MAX_DIM)
+    parts = open_parts(
+        folder, dim, metric, fsync=check_fsync(fsync) or "always", config=config, read_only=bool(read_only)
+    )
+    return MemoryStore(parts, folder, config, embedder)
+
+
+def _check_path(path: StrPath | None, read_only: bool) -> Path | None:
+    if path is None:
+        if read_only:
+            raise InvalidInput(
+                "a store in RAM (path=None) cannot be opened read-only: there is nothing to read"
+            )
+        return None
+    try:
+        text = os.fspath(path)
+    except TypeError as error:
+        raise InvalidInput(
+            f"the path {path!r} is of type {type(path).__name__}; give a str or a Path"
+        ) from error
+    if not isinstance(text, str) or not text or "\0" in text:
+        raise InvalidInput(f"the path {path!r} names no folder; give a str or a Path")
+    return Path(text).absolute()
+
+
+def _check_config(config: object) -> Config:
+    if config is None:
+        return Config()
+    if not isinstance(config, Config):
+        raise InvalidInput(f"config is of type {type(config).__name__}; give an engram.Config")
+    return config

@@ -1,0 +1,485 @@
+"""`MemoryStore`: memories that survive the process, and the three verbs store, recall and forget."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from numpy.typing import ArrayLike
+
+from . import _forks, embedders
+from ._checks import check_int, check_number, check_timeout, check_word
+from ._errors import CorruptionError, EngramError, InvalidInput, QueueFull, StoreClosed
+from ._parts import Fsync, Parts, check_fsync
+from ._rows import Rows, Texts, check_texts
+from ._vectors import Matrix, as_matrix, as_vector
+from ._waiting import slices
+from .catalog import Row
+from .config import Config
+from .embedders import Embedder
+from .memories import Memory, check_confidence, check_content, check_id, decode_metadata, encode_metadata
+from .recall import Recall
+from .verification import Verification, verify_parts
+
+T = TypeVar("T")
+Progress = Callable[[int, int], object]
+
+
+class MemoryStore:
+    """A store of memories in a folder (or, with path None, in RAM).
+
+    Made by `engram.open`. All methods may be called from any thread. A call that raises has changed nothing,
+    unless its documentation says otherwise.
+    """
+
+    def __init__(self, parts: Parts, path: Path | None, config: Config, embedder: Embedder | None) -> None:
+        self._parts = parts
+        self._native = parts.native
+        self._path = path
+        self._config = config
+        self._embedder = embedder
+        self._dim = self._native.dim
+        self._metric = self._native.metric
+        self._state: Literal["open", "closed", "forked"] = "open"
+        self._closing = threading.Lock()
+        self._shut = weakref.finalize(self, Parts.shut, parts)  # when dropped, and at the interpreter's exit
+        _forks.watch(self)
+
+    # -- the three verbs
+
+    def store(
+        self,
+        id: str,
+        vector: ArrayLike | None = None,
+        *,
+        content: str | None = None,
+        metadata: Any = None,
+        confidence: float = 1.0,
+        fsync: Fsync | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Stores a memory, in place of the one of that id if there is one.
+
+        When it returns, every recall, get and len sees the memory, and it survives what `fsync` promises.
+
+        Parameters
+        ----------
+        id : its name, 1 to 512 bytes of UTF-8
+        vector : shape (dim,); may be left out when the store has an embedder and `content` is given
+        content : its text
+        metadata : a flat JSON object: str to str, int, float, bool or None
+        confidence : above 0, at most 1
+        fsync : "always", "interval" or "never", for this call alone
+        timeout : seconds to wait when `Config.queue_capacity` memories wait for the index (default: no limit)
+
+        Returns
+        -------
+        int
+            The LSN: what `wait` takes.
+
+        Raises
+        ------
+        InvalidInput (DimensionMismatch, InvalidVector)
+            Something given cannot be stored.
+        QueueFull
+            The queue stayed full for `timeout` seconds, or indexing fails.
+        DurabilityError, OutOfSpace, ReadOnlyStore, StoreClosed
+        """
+        self._check_open()
+        id = check_id(id)
+        content = check_content(content)
+        text = encode_metadata(metadata)
+        confidence = 1.0 if confidence == 1.0 else check_confidence(confidence)
+        fsync = check_fsync(fsync)
+        if vector is None:
+            vector = self._embed([self._text_to_embed(content)])[0]
+        put = functools.partial(
+            self._native.put, id, as_vector(vector, self._dim), content, text, confidence, self._now(), fsync
+        )
+        lsn = self._with_room(put, check_timeout("timeout", timeout))
+        if self._config.indexing == "sync":
+            self._parts.indexer.index_through(lsn)
+        return lsn
+
+    def store_many(
+        self,
+        ids: Iterable[str],
+        vectors: ArrayLike | None = None,
+        *,
+        contents: Iterable[str | None] | None = None,
+        metadata: Iterable[Any] | None = None,
+        fsync: Fsync | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """Stores many memories: checks every row, then writes them in pieces of `Config.batch_bytes`.
+
+        Each piece is atomic. A crash, an error or Ctrl-C leaves the pieces before it, and the exception tells
+        in ``.stored`` how many rows they are. The last of repeated ids wins.
+
+        Parameters
+        ----------
+        ids : one a row
+        vectors : shape (n, dim); may be left out when the store has an embedder and all contents are given
+        contents, metadata : one entry a row, None for none
+        fsync : as in `store`; with "always" each piece is synced
+        progress : called as progress(rows stored, rows in all) after each piece
+
+        Returns
+        -------
+        int
+            The LSN of the last piece: what `wait` takes.
+        """
+        stored: list[tuple[int, int]] = []  # (LSN, rows) of each piece
+        try:
+            self._check_open()
+            fsync = check_fsync(fsync)
+            texts = check_texts(ids, contents, metadata, self._native.text_limit)
+            rows = Rows(texts, self._vectors_of(texts, vectors))
+            self._native.check_vectors(rows.vectors)
+            self._put_all(rows, fsync, progress, stored)
+        except BaseException as error:
+            error.stored = sum(count for _, count in stored)  # type: ignore[attr-defined]
+            raise
+        return stored[-1][0] if stored else self._native.visible_lsn
+
+    def recall(
+        self,
+        cue: ArrayLike | str,
+        k: int = 10,
+        *,
+        ef: int | None = None,
+    ) -> Recall:
+        """The k memories nearest to a cue.
+
+        Parameters
+        ----------
+        cue : array of float32, shape (dim,), or str when the store has an embedder
+        k : how many, at least 1; fewer come back when the store holds fewer
+        ef : breadth of the walk, in candidates; larger finds more and takes longer (default: max(64, 2k))
+
+        Raises
+        ------
+        DimensionMismatch, InvalidVector
+            The cue is not a vector of this store.
+        """
+        self._check_open()
+        vector = self._embed([cue])[0] if isinstance(cue, str) else as_vector(cue, self._dim, "the cue")
+        return Recall(self._native.recall(vector, *self._breadth(k, ef)), self)
+
+    def recall_many(
+        self,
+        cues: ArrayLike | Sequence[str],
+        k: int = 10,
+        *,
+        ef: int | None = None,
+    ) -> list[Recall]:
+        """As `recall`, for each row of (n, dim) cues (or each of a list of texts), in native threads."""
+        self._check_open()
+        if isinstance(cues, str):
+            raise InvalidInput("cues is a single text; use recall, or give a list of texts")
+        if isinstance(cues, (list, tuple)) and cues and all(isinstance(cue, str) for cue in cues):
+            vectors = self._embed([str(cue) for cue in cues])
+        else:
+            vectors = as_matrix(cues, self._dim, "the cues")
+        return [Recall(found, self) for found in self._native.recall_many(vectors, *self._breadth(k, ef))]
+
+    def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:
+        """Forgets a memory; the LSN of that, or None if there was no such id."""
+        self._check_open()
+        fsync = check_fsync(fsync)
+        lsn = self._native.forget(check_id(id), fsync)
+        if lsn is not None and self._config.indexing == "sync":
+            self._parts.indexer.index_through(lsn)
+        return lsn
+
+    # -- looking up
+
+    def get(self, id: str) -> Memory | None:
+        """The memory of an id with its vector bit for bit as it was stored, or None."""
+        self._check_open()
+        id = check_id(id)
+        while (found := self._native.get(id)) is not None:
+            key, vector = found
+            row = self.rows_of([id], [key]).get(key)
+            if row is not None:
+                return Memory(
+                    id, vector, row.content, decode_metadata(row.metadata), row.confidence, row.created_at
+                )
+            # Replaced between the two looks: look again.
+        return None
+
+    def rows_of(self, ids: Sequence[str], keys: Sequence[int]) -> dict[int, Row]:
+        """What the catalog keeps for these versions, by key; those replaced or forgotten since are missing.
+
+        For `Recall`; a program asks its hits or `get`.
+        """
+        self._check_open()
+        rows: dict[int, Row] = {}
+        for id, key in zip(ids, keys, strict=True):
+            pending = self._native.payload(id, key)
+            if pending is not None:
+                rows[key] = Row(id, *pending)
+        # What is no longer pending was committed before it left the queue.
+        rows.update(self._parts.catalog.read([key for key in keys if key not in rows]))
+        for id, key in zip(ids, keys, strict=True):
+            if (key not in rows or rows[key].id != id) and self._native.key(id) == key:
+                raise CorruptionError(
+                    f"the catalog of {self} has lost the memory {id!r}; run `engram verify` to see how much",
+                    str(self._path or ""),
+                )
+        return rows
+
+    def __contains__(self, id: object) -> bool:
+        self._check_open()
+        return isinstance(id, str) and id in self._native
+
+    def __len__(self) -> int:
+        self._check_open()
+        return len(self._native)
+
+    def __iter__(self) -> Iterator[str]:
+        """The ids, as they are at this moment, in no particular order."""
+        self._check_open()
+        return iter(self._native.ids())
+
+    # -- waiting
+
+    def wait(
+        self, lsn: int, until: Literal["durable", "indexed"] = "durable", timeout: float | None = None
+    ) -> bool:
+        """Waits until what a store, store_many or forget returned `lsn` for is durable or indexed.
+
+        "durable" syncs the log where the store's mode would not. False: `timeout` seconds passed before.
+        """
+        self._check_open()
+        end = self._native.visible_lsn
+        lsn = check_int("lsn", lsn, 0, end)
+        timeout = check_timeout("timeout", timeout)
+        if lsn == end:  # what an empty store_many returns: all before it
+            lsn -= 1
+        if check_word("until", until, ("durable", "indexed")) == "indexed":
+            return lsn < 0 or self._wait_indexed(lsn, timeout)
+        return lsn < 0 or any(self._native.wait_durable(lsn, seconds) for seconds in slices(timeout))
+
+    def flush(self) -> None:
+        """Waits until all stored so far is durable."""
+        self._check_open()
+        self._native.flush()
+
+    def wait_indexed(self, timeout: float | None = None) -> bool:
+        """Waits until all stored so far is indexed. False: `timeout` seconds passed before.
+
+        Raises
+        ------
+        EngramError
+            Indexing fails; what is not indexed is recalled all the same, and it is tried again.
+        """
+        self._check_open()
+        last = self._native.visible_lsn - 1
+        return last < 0 or self._wait_indexed(last, check_timeout("timeout", timeout))
+
+    # -- looking after it
+
+    def stats(self) -> dict[str, Any]:
+        """Counters by part: {"memories": n, "log": {...}, "queue": {...}, "hot": {...}, ...}."""
+        self._check_open()
+        indexer = self._parts.indexer
+        return {
+            "memories": len(self._native),
+            "dim": self._dim,
+            "metric": self._metric,
+            **self._native.stats(),
+            "catalog": {"applied_lsn": self._parts.catalog.applied},
+            "indexer": {
+                "mode": "none" if self._parts.read_only else self._config.indexing,
+                "alive": indexer.alive,
+                "batches": indexer.batches,
+                "failures": indexer.failures,
+                "trouble": indexer.trouble(),
+            },
+        }
+
+    def verify(self) -> Verification:
+        """Reads everything and checks that the id table, queue, graph and catalog agree; what was checked.
+
+        Raises
+        ------
+        CorruptionError
+            Something is damaged; the message and `.file` say what.
+        """
+        self._check_open()
+        if not self._parts.read_only:
+            self.wait_indexed()
+        return verify_parts(self._native, self._parts.catalog, self._path)
+
+    def close(self, *, drain: bool = True) -> None:
+        """Syncs and closes; safe to call again, from any thread.
+
+        Parameters
+        ----------
+        drain : wait until all stored so far is indexed (False: leave that to the next `open`)
+        """
+        if self._state == "forked":
+            return  # the parent's to close
+        with self._closing:
+            if not self._shut.alive:
+                return
+            self._state = "closed"
+            try:
+                if drain and not self._parts.read_only:
+                    self._drain()
+            finally:
+                self._shut()
+                _forks.unwatch(self)
+
+    def __enter__(self) -> MemoryStore:
+        self._check_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what it is
+
+    @property
+    def path(self) -> Path | None:
+        return self._path
+
+    @property
+    def dim(self) -> int:
+        return self._dim
+
+    @property
+    def metric(self) -> str:
+        return self._metric
+
+    @property
+    def read_only(self) -> bool:
+        return self._parts.read_only
+
+    def __repr__(self) -> str:
+        where = "in RAM" if self._path is None else repr(str(self._path))
+        state = "read-only" if self._state == "open" and self._parts.read_only else self._state
+        return f"<MemoryStore {where} dim={self._dim} metric={self._metric} {state}>"
+
+    # -- inside
+
+    def _check_open(self) -> None:
+        if self._state == "open":
+            return
+        if self._state == "forked":
+            raise EngramError(
+                f"{self} was opened before a fork and belongs to the parent process: open it in the child "
+                "once the parent has closed it, or start the child with spawn"
+            )
+        raise StoreClosed(f"the store {self._path or 'in RAM'} is closed; open it again to go on")
+
+    def _put_all(
+        self, rows: Rows, fsync: Fsync | None, progress: Progress | None, stored: list[tuple[int, int]]
+    ) -> None:
+        texts, created_at = rows.texts, self._now()
+        done = 0
+        while done < len(rows):
+            put = functools.partial(
+                self._native.put_chunk,
+                done,
+                texts.ids,
+                rows.vectors,
+                texts.contents,
+                texts.metadata,
+                created_at,
+                fsync,
+            )
+            self._with_room(functools.partial(_append_result, stored, put), None)
+            lsn, count = stored[-1]
+            done += count
+            if self._config.indexing == "sync":
+                self._parts.indexer.index_through(lsn)
+            if progress is not None:
+                progress(done, len(rows))
+
+    def _with_room(self, put: Callable[[float], T], timeout: float | None) -> T:
+        """Calls put(seconds to wait for room) until there is room."""
+        trouble = None
+        for seconds in slices(timeout):
+            try:
+                return put(seconds)
+            except QueueFull:
+                trouble = self._parts.indexer.trouble()
+                if trouble is not None:
+                    break
+        capacity = self._config.queue_capacity
+        raise QueueFull(
+            f"{capacity} memories wait for the index (queue_capacity) and there is no room for more: "
+            + (trouble or f"waited {timeout} s; store more slowly or give a longer timeout")
+        ) from self._parts.indexer.last_error
+
+    def _wait_indexed(self, lsn: int, timeout: float | None) -> bool:
+        for seconds in slices(timeout):
+            if self._native.wait_indexed(lsn, seconds):
+                return True
+            trouble = self._parts.indexer.trouble()
+            if trouble is not None:
+                raise EngramError(
+                    f"{trouble}; nothing is lost: it stays in the log, is recalled, and is tried again"
+                )
+        return False
+
+    def _drain(self) -> None:
+        indexer, last = self._parts.indexer, self._native.visible_lsn - 1
+        if not indexer.alive:
+            indexer.index_through(last)
+            return
+        for seconds in slices(None):
+            if last < 0 or indexer.trouble() is not None or self._native.wait_indexed(last, seconds):
+                return
+
+    def _breadth(self, k: int, ef: int | None) -> tuple[int, int]:
+        """What k and ef come to in a store of this size."""
+        count = max(1, len(self._native))
+        k = min(check_int("k", k, 1), count)
+        return k, max(64, 2 * k) if ef is None else min(check_int("ef", ef, 1), max(64, 2 * count))
+
+    def _embed(self, texts: Sequence[str]) -> Matrix:
+        if self._embedder is None:
+            raise InvalidInput(
+                "a text was given where a vector is needed and this store has no embedder: open it with "
+                "embedder=engram.embedders.WordLlama() or another, or give a vector"
+            )
+        return embedders.embed(self._embedder, texts, self._dim)
+
+    def _text_to_embed(self, content: str | None) -> str:
+        if content is None:
+            raise InvalidInput("neither a vector nor a content was given; give one of them")
+        return content
+
+    def _vectors_of(self, texts: Texts, vectors: ArrayLike | None) -> Matrix:
+        if vectors is None:
+            if texts.contents is None:
+                raise InvalidInput("neither vectors nor contents were given; give one of them")
+            return self._embed([self._text_to_embed(content) for content in texts.contents])
+        matrix = as_matrix(vectors, self._dim)
+        if len(matrix) != len(texts.ids):
+            raise InvalidInput(f"there are {len(matrix)} vectors for {len(texts.ids)} ids; give one each")
+        return matrix
+
+    def _now(self) -> float:
+        return check_number("the clock", self._config.clock(), "a clock gives seconds") + 0.0
+
+    def abandon(self) -> None:
+        """For the child of a fork: from now on every call but close raises."""
+        self._state = "forked"
+        self._shut.detach()
+        self._parts.abandon()
+
+
+def _append_result(results: list[T], call: Callable[[float], T], argument: float) -> None:
+    # One call, within which no signal is handled: Ctrl-C cannot come between a write and its being counted.
+    results.extend(map(call, (argument,)))
