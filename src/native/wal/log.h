@@ -1,11 +1,13 @@
 // The write-ahead log: records appended through a ring, written and synced by whoever must wait (leader
 // commit), kept in segment files, read back at open.
 //
-// Thread-safety: append(), wait_durable(), flush() and the counters from any thread. open() and close() from one.
+// Thread-safety: append(), wait_durable(), flush() and the counters from any thread. open() and close() from
+// one.
 //
 // Invariants:
 //  (1) A record's LSN is its logical byte position among all records ever appended (headers of groups and
-//      segments do not count); LSNs grow, are multiples of 8 and are never reused.
+//      segments do not count); LSNs grow, are multiples of 8, begin at 8 (0 is no record's) and are never
+//      reused.
 //  (2) append() returns only after write(2) has taken the record, and under Sync::kAlways only after it is on
 //      stable storage.
 //  (3) on_commit sees every committed record exactly once, in LSN order, before its append() returns; a
@@ -16,18 +18,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 
-#include "base/file.h"
+#include "wal/types.h"
 
 namespace engram::wal {
-
-using Lsn = std::uint64_t;
-
-enum class Sync : std::uint8_t { kAlways, kInterval, kNever };
 
 struct Options {
   Sync sync = Sync::kAlways;
@@ -36,18 +32,6 @@ struct Options {
   std::size_t ring_bytes = 16u << 20;  // also bounds one record: at most half of it
   bool read_only = false;              // recover in RAM, write nothing, take no segment
 };
-
-// One committed record. It takes header and payload in the LSN space, so lsn + (an offset into the payload) is
-// an LSN of its own, below the next record's: what a record of many memories keys each of them by.
-struct Record {
-  Lsn lsn;
-  Bytes payload;          // valid during the callback only
-  std::uint64_t context;  // what append() was given; 0 in recovery
-};
-
-// Called by the leader of the moment, never by two threads at once. Must not throw.
-using Commit = std::function<void(std::span<const Record> group)>;
-using Replay = std::function<void(const Record& record)>;
 
 struct Stats {
   std::uint64_t records = 0;
@@ -64,19 +48,25 @@ class Log {
  public:
   // Creates the folder or recovers it: replays every record with lsn >= `from` that the files hold, in order,
   // then (unless read_only) syncs what was found and starts a fresh segment.
-  // Errors: CorruptionError, UnsupportedFormat, IoError; what `replay` throws.
+  // Errors: CorruptionError (also when the files hold less than `from`), UnsupportedFormat, OutOfSpace,
+  // IoError, InvalidInput (options); what `replay` throws.
   static std::unique_ptr<Log> open(FileSystem& files, const Path& folder, const Options& options, Lsn from,
                                    const Replay& replay, Commit on_commit);
   virtual ~Log() = default;
 
   // Appends one record; returns its LSN once `sync` (default: the log's own) is satisfied.
-  // Errors: InvalidInput (too large), DurabilityError, OutOfSpace (nothing written), StoreClosed.
+  // Errors: InvalidInput (too large), DurabilityError, OutOfSpace (nothing written), StoreClosed,
+  // ReadOnlyStore.
   virtual Lsn append(Bytes payload, std::optional<Sync> sync, std::uint64_t context) = 0;
 
   // Waits until the record at `lsn` is on stable storage, syncing where the mode would not.
-  // False when `timeout` passed before.
+  // False when `timeout` passed before. A sync that it started itself is not cut short.
+  // Errors: DurabilityError, InvalidInput (no such record yet).
   virtual bool wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> timeout) = 0;
   virtual void flush() = 0;  // wait_durable for all appended so far
+  // Removes the segment files all of whose records are below `lsn`, which whoever reads the log has applied
+  // and made durable; what is not synced is kept in any case.
+  virtual void drop_below(Lsn) {}
   virtual Lsn end_lsn() const = 0;     // where the next record will go
   virtual Lsn synced_lsn() const = 0;  // all below is on stable storage
   virtual bool failed() const = 0;
