@@ -131,7 +131,7 @@ def _automatic(folders: list[Path], limit: int | None, queries: int | None) -> D
     if published is not None:
         return published
     for folder in folders:
-        if (folder / "sift1m" / "base_u8.npy").exists():
+        if list((folder / "sift1m").glob("base*.npy")):
             return _npy_folder(folder / "sift1m", None)
     try:
         return _hdf5(fetch(SIFT1M, cache_folder() / "data"), "sift1m")

@@ -1,0 +1,191 @@
+"""The comparison from end to end, with engines that need nothing but numpy; and the data sets it runs on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from benchmarks.ann import datasets
+from benchmarks.ann.cli import main
+from benchmarks.ann.download import Download, fetch
+from benchmarks.ann.groundtruth import cached_exact
+from benchmarks.ann.readers import DataError
+from benchmarks.ann.runner import Plan, run
+from benchmarks.ann.synthetic import synthetic
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ENGRAM_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ENGRAM_BENCH_RESULTS", str(tmp_path / "results"))
+    monkeypatch.delenv("ENGRAM_DATA", raising=False)
+    return tmp_path
+
+
+def run_cli(tmp_path: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
+    fixed = ["--dataset", "synthetic", "--limit", "600", "--query-count", "40", "--rounds", "1", "--no-plot"]
+    code = main([*fixed, "--build-threads", "all", *arguments])
+    return code, json.loads((tmp_path / "results" / "ann.json").read_text())
+
+
+def test_wrong_labels_are_reported_with_recall_near_nothing(own_folders: Path) -> None:
+    code, result = run_cli(own_folders, "--engines", "numpy-exact,numpy-shuffled")
+
+    exact, shuffled = result["engines"]
+    assert code == 0
+    assert exact["points"][0]["recall_10"] == exact["points"][0]["recall_100"] == 1.0
+    assert shuffled["missing"] is None
+    assert shuffled["points"][0]["recall_10"] < 0.1
+    assert shuffled["at_recall"]["0.90"] is None
+
+
+def test_the_json_says_what_was_measured_and_on_what(own_folders: Path) -> None:
+    _, result = run_cli(own_folders, "--engines", "numpy-exact", "--build-threads", "1,all")
+
+    [engine] = result["engines"]
+    assert {"cpu", "cpu_flags", "git_revision", "python", "cores"} <= result["machine"].keys()
+    assert result["dataset"]["rows"] == 600
+    assert engine["version"] == np.__version__
+    assert set(engine["builds"]) == {"1", "all"}
+    assert engine["disk_bytes"] > 600 * 128 * 4
+    assert engine["memory_bytes"] > 0
+    assert {"qps", "p50_us", "p95_us", "p99_us", "batch_1_qps", "batch_all_qps"} <= engine["points"][0].keys()
+    assert engine["at_recall"]["0.95"]["qps"] > 0
+
+
+def test_an_engine_that_is_not_there_is_named_and_the_others_are_measured(
+    own_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, result = run_cli(own_folders, "--engines", "glass,numpy-exact")
+
+    glass, exact = result["engines"]
+    assert code == 0
+    assert "not installed" in glass["missing"]
+    assert exact["missing"] is None
+    assert "missing glass: not installed" in capsys.readouterr().out
+
+
+def test_the_check_fails_where_engram_was_not_measured(
+    own_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, _ = run_cli(own_folders, "--engines", "numpy-exact", "--check")
+
+    assert code == 1
+    assert "check failed: engram was not measured" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--engines", "nobody"], "unknown engine nobody"),
+        (["--dataset", "gone"], "there is no data set 'gone'"),
+        (["--ratio", "x"], "is not a ratio"),
+        (["--build-threads", "many"], "--build-threads takes numbers"),
+        (["--base", "x.npy"], "--base and --queries go together"),
+    ],
+)
+def test_bad_arguments_are_said_in_a_sentence(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--dataset", "synthetic", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_index_is_built_once_for_the_same_data_and_again_for_other_data(own_folders: Path) -> None:
+    plan = Plan(["numpy-exact"], rounds=1, build_threads=(0,))
+    data = datasets.load("synthetic", limit=300, queries=10)
+    log = own_folders / "log"
+    first = run(plan, data, log)[0].builds
+    described = list((own_folders / "cache" / "indexes").glob("*.json"))
+
+    again = run(plan, data, log)[0].builds
+    other = run(plan, replace(data, base=data.base + 1, neighbours=data.neighbours), log)[0].builds
+
+    assert again == first  # the very seconds of the first build: it was not built again
+    assert len(described) == 1
+    assert len(list((own_folders / "cache" / "indexes").glob("*.json"))) == 2
+    assert other != first
+
+
+def save_set(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
+    base, queries = synthetic(400, 20, dim=8)
+    (folder / name).mkdir(parents=True)
+    np.save(folder / name / "base_f16.npy", base.astype(np.float16))
+    np.save(folder / name / "query_f16.npy", queries.astype(np.float16))
+    return base, queries
+
+
+def test_npy_vectors_in_a_folder_called_sift1m_are_never_called_sift1m(own_folders: Path) -> None:
+    save_set(own_folders / "data", "sift1m")
+
+    assert datasets.load("auto", own_folders / "data").name == "sift-photos-1m"
+
+
+def test_missing_ground_truth_is_computed_and_kept(own_folders: Path) -> None:
+    save_set(own_folders / "data", "mine")
+
+    computed = datasets.load("mine", own_folders / "data")
+    kept = datasets.load("mine", own_folders / "data")
+
+    assert computed.neighbours.shape == (20, 100)
+    assert np.array_equal(computed.neighbours, kept.neighbours)
+    assert len(list((own_folders / "cache" / "groundtruth").glob("*.npy"))) == 1
+
+
+def test_ground_truth_of_other_vectors_is_refused(own_folders: Path) -> None:
+    save_set(own_folders / "data", "mine")
+    right = datasets.load("mine", own_folders / "data").neighbours
+    np.save(own_folders / "data" / "mine" / "gt100_i32.npy", (right + 1) % 400)
+
+    with pytest.raises(DataError, match="this ground truth is not that of these vectors under l2"):
+        datasets.load("mine", own_folders / "data")
+
+
+def test_the_published_sift1m_is_found_in_its_vecs_form(own_folders: Path) -> None:
+    base, queries = synthetic(300, 5, dim=16)
+    folder = own_folders / "data" / "sift"
+    folder.mkdir(parents=True)
+    truth = cached_exact("l2", base, queries).astype("<i4")
+    for name, rows, kind in (("base", base, "f"), ("query", queries, "f"), ("groundtruth", truth, "i")):
+        content = b"".join(np.int32(rows.shape[1]).tobytes() + row.tobytes() for row in rows)
+        (folder / f"sift_{name}.{kind}vecs").write_bytes(content)
+
+    found = datasets.load("sift1m", own_folders / "data")
+
+    assert found.name == "sift1m"
+    assert np.array_equal(found.base, base)
+    assert np.array_equal(found.neighbours, truth)
+
+
+def test_a_sample_is_the_same_every_time_and_has_its_own_truth(own_folders: Path) -> None:
+    save_set(own_folders / "data", "mine")
+
+    first = datasets.load("mine", own_folders / "data", limit=150, queries=7)
+    second = datasets.load("mine", own_folders / "data", limit=150, queries=7)
+
+    assert first.base.shape == (150, 8)
+    assert first.neighbours.shape == (7, 100)
+    assert first.neighbours.max() < 150
+    assert first.checksum == second.checksum
+    assert first.name == "mine, 150 sampled"
+
+
+def test_a_download_that_is_not_the_published_file_is_thrown_away(own_folders: Path) -> None:
+    source = own_folders / "source.bin"
+    source.write_bytes(b"not what was published")
+
+    with pytest.raises(DataError, match="not the published file"):
+        fetch(Download(source.as_uri(), "set.hdf5", "0" * 64), own_folders / "downloads")
+    assert list((own_folders / "downloads").iterdir()) == []
+
+    kept = fetch(Download(source.as_uri(), "set.hdf5"), own_folders / "downloads")
+    assert kept.read_bytes() == b"not what was published"
+
+
+def test_a_download_without_network_says_what_to_do_instead(own_folders: Path) -> None:
+    with pytest.raises(DataError, match="--dataset synthetic"):
+        fetch(Download((own_folders / "gone").as_uri(), "set.hdf5"), own_folders / "downloads")
