@@ -44,7 +44,9 @@ void Store::stop_indexing() {
 }
 
 void Store::sync_for(const Queue::Batch& batch) {
-  if (!options_.read_only && batch.through > 0) log_->wait_durable(batch.through - 1, std::nullopt);
+  // While the log is replayed there is none yet to ask: it syncs each segment before it replays it.
+  if (log_ == nullptr || options_.read_only || batch.through == 0) return;
+  log_->wait_durable(batch.through - 1, std::nullopt);
 }
 
 void Store::index(const Queue::Batch& batch) {

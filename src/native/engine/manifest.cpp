@@ -15,7 +15,7 @@ namespace engram::engine {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x4E414D4D4152474Eull;  // "NGRAMMAN", little-endian
-constexpr std::size_t kBytes = 40;
+constexpr std::size_t kBytes = 56;
 
 std::vector<std::byte> encode(const Manifest& manifest) {
   std::vector<std::byte> bytes;
@@ -26,6 +26,8 @@ std::vector<std::byte> encode(const Manifest& manifest) {
   writer.put(static_cast<std::uint32_t>(manifest.metric));
   writer.put(std::uint32_t{0});
   writer.put(manifest.hash_seed);
+  writer.put(manifest.generation);
+  writer.put(manifest.checkpoint_lsn);
   writer.put(crc32c(0, bytes));
   writer.put(std::uint32_t{0});
   return bytes;
@@ -52,6 +54,8 @@ Manifest decode(const Path& path, Bytes bytes) {
   const auto metric = reader.get<std::uint32_t>();
   reader.get<std::uint32_t>();
   manifest.hash_seed = reader.get<std::uint64_t>();
+  manifest.generation = reader.get<std::uint64_t>();
+  manifest.checkpoint_lsn = reader.get<std::uint64_t>();
   const std::size_t checked = reader.position();
   const auto expected = reader.get<std::uint32_t>();
   reader.get<std::uint32_t>();
@@ -74,6 +78,14 @@ Path lock_path(const Path& folder) {
 }
 Path log_path(const Path& folder) {
   return folder / "wal";
+}
+
+Path graph_path(const Path& folder, std::uint64_t generation) {
+  return folder / ("hot-" + std::to_string(generation) + ".graph");
+}
+
+Path rows_path(const Path& folder, std::uint64_t generation) {
+  return folder / ("hot-" + std::to_string(generation) + ".rows");
 }
 
 std::optional<Manifest> read_manifest(FileSystem& files, const Path& folder) {

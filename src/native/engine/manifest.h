@@ -1,4 +1,5 @@
-// The manifest: what a store is (format version, dimension, metric, hash seed), fixed when it is created.
+// The manifest: what a store is (dimension, metric, hash seed: fixed when it is created) and which checkpoint is
+// the live one.
 //
 // Thread-safety: none needed; used while a store is opened, under its lock.
 //
@@ -20,11 +21,15 @@ struct Manifest {
   std::uint32_t dim = 0;
   hnsw::Metric metric = hnsw::Metric::kCosine;
   std::uint64_t hash_seed = 0;
+  std::uint64_t generation = 0;      // of the live checkpoint, which its file names carry; 0: none yet
+  std::uint64_t checkpoint_lsn = 0;  // everything below is in it
 };
 
 Path manifest_path(const Path& folder);
 Path lock_path(const Path& folder);
 Path log_path(const Path& folder);
+Path graph_path(const Path& folder, std::uint64_t generation);
+Path rows_path(const Path& folder, std::uint64_t generation);
 
 // The folder's manifest; nothing when there is none.
 // Errors: CorruptionError, UnsupportedFormat (a newer version).

@@ -27,6 +27,8 @@ Manifest example() {
   manifest.dim = 384;
   manifest.metric = hnsw::Metric::kIp;
   manifest.hash_seed = 0x0123456789ABCDEFu;
+  manifest.generation = 3;
+  manifest.checkpoint_lsn = 4096;
   return manifest;
 }
 
@@ -39,6 +41,8 @@ TEST(Manifest, ComesBackAsItWasWritten) {
   EXPECT_EQ(read->dim, 384u);
   EXPECT_EQ(read->metric, hnsw::Metric::kIp);
   EXPECT_EQ(read->hash_seed, 0x0123456789ABCDEFu);
+  EXPECT_EQ(read->generation, 3u);
+  EXPECT_EQ(read->checkpoint_lsn, 4096u);
 }
 
 TEST(Manifest, EveryTruncationAndEverySingleBitFlipIsRefused) {

@@ -232,7 +232,7 @@ TEST(Store, RecallsDuringUpdatesSeeEveryMemoryExactlyOnce) {
   std::vector<std::thread> writers;
   for (int w = 0; w < 2; ++w) {
     writers.emplace_back([&, w] {
-      for (int round = 0; round < 1500; ++round) {
+      for (int round = 0; round < 10'000; ++round) {
         const int i = (round * 7) % (kIds / 2) * 2 + w;
         put(*store, "id" + std::to_string(i), {static_cast<float>(i), static_cast<float>(round)});
       }
