@@ -167,6 +167,8 @@ class Recovery {
     const Path path = path_of(header);
     const std::unique_ptr<File> file = files_.open(path, read_only_ ? OpenMode::kRead : OpenMode::kReadWrite);
     const Contents contents(*file);
+    // Before it is replayed: whoever applies it may commit it, and nothing may outrun the log.
+    if (!read_only_) file->sync_data();
     const SegmentReader reader(contents.bytes(), header);
     const SegmentReader::End end = reader.read(from_, limit, replay_);
     if (end.crossed) {
@@ -175,7 +177,6 @@ class Recovery {
                  " that reaches beyond LSN " + std::to_string(limit) + ", where the next segment begins");
     }
     if (end.lsn < limit) refuse_proven_damage(reader, index, end);
-    if (!read_only_) file->sync_data();
     found_.end = end.lsn;
     return end.lsn == limit;
   }
