@@ -1,0 +1,82 @@
+#include "hnsw/graph.h"
+
+#include <cstring>
+#include <string>
+
+#include "base/error.h"
+#include "hnsw/impl.h"
+
+namespace engram::hnsw {
+namespace {
+
+void require(bool holds, const char* name, std::size_t value, const char* range) {
+  if (!holds)
+    throw InvalidInput(std::string(name) + " is " + std::to_string(value) + ": choose one " + range);
+}
+
+const Options& checked(const Options& options) {
+  require(options.dim >= 1 && options.dim <= simd::kMaxDimension, "dim", options.dim, "from 1 to 65536");
+  require(options.m >= 2 && options.m <= 512, "M", options.m, "from 2 to 512");
+  require(options.ef_construction >= 1 && options.ef_construction <= 100'000, "ef_construction",
+          options.ef_construction, "from 1 to 100000");
+  return options;
+}
+
+}  // namespace
+
+Graph::Impl::Impl(const Options& wanted)
+    : options(checked(wanted)),
+      kernels(simd::active()),
+      nodes(options),
+      scratches(options.dim, 2 * options.m) {}
+
+Graph::Graph(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
+Graph::~Graph() = default;
+
+const Options& Graph::options() const {
+  return impl_->options;
+}
+
+std::size_t Graph::size() const {
+  return impl_->present.load(std::memory_order_acquire);
+}
+
+std::size_t Graph::memory_bytes() const {
+  return sizeof(Impl) + impl_->nodes.memory_bytes(impl_->used.load(std::memory_order_acquire));
+}
+
+Slot Graph::insert(const float* vector, std::uint64_t born, std::uint64_t dead_at) {
+  return impl_->insert(vector, born, dead_at);
+}
+
+void Graph::set_dead_at(Slot slot, std::uint64_t dead_at) {
+  impl_->set_dead_at(slot, dead_at);
+}
+
+std::uint64_t Graph::dead_at(Slot slot) const {
+  return impl_->nodes.dead_at(slot).load(std::memory_order_acquire);
+}
+
+std::uint64_t Graph::born(Slot slot) const {
+  return impl_->nodes.born(slot);
+}
+
+void Graph::retire(Slot slot) {
+  impl_->retire(slot);
+}
+
+void Graph::copy_vector(Slot slot, float* out) const {
+  const float* const floats = impl_->nodes.floats(slot, out);
+  if (floats != out) std::memcpy(out, floats, impl_->options.dim * sizeof(float));
+}
+
+std::size_t Graph::search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
+                          const Keep* keep, Hit* out) const {
+  return impl_->search(query, k, ef, snapshot, keep, out);
+}
+
+Graph::Guard Graph::pin() const {
+  return impl_->epochs.pin();
+}
+
+}  // namespace engram::hnsw

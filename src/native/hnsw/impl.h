@@ -1,0 +1,105 @@
+// The graph's state, shared by the files that insert, search, retire and save.
+//
+// Thread-safety and invariants: see graph.h. The order of locks: `raising` before a node's lock; at most one
+// node's lock is held at a time.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "hnsw/epoch.h"
+#include "hnsw/graph.h"
+#include "hnsw/lock.h"
+#include "hnsw/nodes.h"
+#include "hnsw/scratch.h"
+#include "hnsw/walk.h"
+#include "simd/kernels.h"
+
+namespace engram::hnsw {
+
+// Where every walk begins: the slot and the highest level there is.
+struct Entry {
+  Slot slot = kNoSlot;
+  std::size_t level = 0;
+
+  bool none() const { return slot == kNoSlot; }
+  std::uint64_t packed() const { return static_cast<std::uint64_t>(level) << 32 | slot; }
+  static Entry of(std::uint64_t packed) {
+    return {.slot = static_cast<Slot>(packed), .level = static_cast<std::size_t>(packed >> 32)};
+  }
+};
+
+// Whether a slot is alive, or was at the snapshot.
+struct AtSnapshot {
+  const Nodes& nodes;
+  std::uint64_t snapshot;
+  bool some_younger;  // whether any slot may be born after the snapshot
+
+  bool operator()(Slot slot) const {
+    if (nodes.alive.test(slot)) return !some_younger || nodes.born(slot) <= snapshot;
+    if (snapshot == kNow || !nodes.present.test(slot)) return false;
+    return nodes.born(slot) <= snapshot && snapshot < nodes.dead_at(slot).load(std::memory_order_acquire);
+  }
+};
+
+struct Graph::Impl {
+  explicit Impl(const Options& options);
+
+  // insert.cpp
+  Slot insert(const float* vector, std::uint64_t born, std::uint64_t dead_at);
+  void link(Slot slot, std::size_t level, Scratch& scratch);
+  void link_back(Slot node, Slot to, std::size_t level, Scratch& scratch);
+  bool link_twin(Slot slot, Scratch& scratch);
+  bool same_code(Slot a, Slot b) const;
+  static void keep_few(std::size_t least, Scratch& scratch);
+  void rank_links(Slot node, std::span<Slot> links, Slot newcomer, Scratch& scratch) const;
+  void keep_reachable(Slot newcomer, std::size_t most, Scratch& scratch);
+  // Leaves in `scratch.kept` at most `most` of the ascending candidates, each nearer to the one they are
+  // chosen for than to any other kept, and the rest in `scratch.dropped`.
+  void choose(std::span<const Candidate> candidates, std::size_t most, Scratch& scratch) const;
+  std::size_t level_of(Slot slot) const;
+
+  // search.cpp
+  std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
+                     const Keep* keep, Hit* out) const;
+
+  // retire.cpp
+  void set_dead_at(Slot slot, std::uint64_t dead_at);
+  void retire(Slot slot);
+  void replace_entry(Slot gone);
+
+  Coding coding_of(const float* vector) const;
+  SpinLock& lock_of(Slot slot) const { return locks[slot % locks.size()]; }
+  Entry entry_now() const { return Entry::of(entry.load(std::memory_order_acquire)); }
+  Field field(const simd::CodeQuery& query, std::size_t level) const {
+    return {.nodes = nodes, .kernels = kernels, .query = query, .dim = options.dim, .level = level};
+  }
+
+  Options options;
+  const simd::Kernels& kernels;
+  Nodes nodes;
+  mutable Scratches scratches;
+  mutable Epochs epochs;
+  mutable std::array<SpinLock, 4096> locks;
+
+  std::mutex raising;  // held by who changes the entry
+  std::atomic<std::uint64_t> entry{Entry{}.packed()};
+
+  std::once_flag shift_chosen;
+  float shift = 0.0F;  // see Coding; fixed by the first vector
+
+  std::atomic<std::uint32_t> used{0};      // slots below are in the graph, or were
+  std::atomic<std::uint32_t> present{0};   // of them, those not retired
+  std::atomic<std::uint32_t> alive{0};     // of them, those whose dead_at is kAlive
+  std::atomic<std::uint64_t> youngest{0};  // the largest `born` so far
+
+  std::mutex retiring;
+  std::vector<Slot> retired;
+};
+
+}  // namespace engram::hnsw

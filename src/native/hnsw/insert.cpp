@@ -1,0 +1,279 @@
+// Insertion: find the new node's neighbours by walking, choose among them by the paper's heuristic, link both
+// ways.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <mutex>
+
+#include "base/error.h"
+#include "hnsw/impl.h"
+
+namespace engram::hnsw {
+namespace {
+
+constexpr std::size_t kMostLevels = 24;
+// Of equal codes: how many a node links to before the next hangs further down, and how far down that may go.
+constexpr std::size_t kTwins = 6;
+constexpr std::uint64_t kMostSteps = 256;
+// The least links a new node gets, where there are as many to link to.
+constexpr std::size_t kFewLinks = 4;
+
+std::uint64_t mix(std::uint64_t x) {  // splitmix64's finaliser
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
+  return x ^ (x >> 31);
+}
+
+float mean_of(const float* vector, std::size_t dim) {
+  double sum = 0;
+  for (std::size_t i = 0; i < dim; ++i) sum += static_cast<double>(vector[i]);
+  return static_cast<float>(sum / static_cast<double>(dim));
+}
+
+template <class T>
+void raise_to(std::atomic<T>& most, T value) {
+  T now = most.load(std::memory_order_relaxed);
+  while (now < value && !most.compare_exchange_weak(now, value)) {
+  }
+}
+
+bool nearer(const Candidate& a, const Candidate& b) {
+  return a.distance < b.distance || (a.distance == b.distance && a.slot < b.slot);
+}
+
+void copy_links(std::span<Slot> links, std::span<const Candidate> chosen) {
+  for (std::size_t i = 0; i < links.size(); ++i)
+    store_link(links[i], i < chosen.size() ? chosen[i].slot : kNoSlot);
+}
+
+}  // namespace
+
+// From the seed and the slot alone, so that it does not matter which thread came first.
+std::size_t Graph::Impl::level_of(Slot slot) const {
+  const std::uint64_t random = mix(options.seed + (std::uint64_t{slot} + 1) * 0x9E3779B97F4A7C15U);
+  const double unit = (static_cast<double>(random >> 11) + 1) * 0x1p-53;  // (0, 1]
+  const double level = -std::log(unit) / std::log(static_cast<double>(options.m));
+  return std::min(static_cast<std::size_t>(level), kMostLevels);
+}
+
+Coding Graph::Impl::coding_of(const float* vector) const {
+  if (options.metric != Metric::kCosine) return {.factor = 1.0F, .shift = shift};
+  const float norm2 = kernels.dot(vector, vector, options.dim);
+  return {.factor = norm2 > 0 ? 1.0F / std::sqrt(norm2) : 1.0F, .shift = 0.0F};
+}
+
+Slot Graph::Impl::insert(const float* vector, std::uint64_t born, std::uint64_t dead_at) {
+  const Epochs::Pin pin = epochs.pin();
+  const Scratches::Lease scratch = scratches.lend();
+  if (options.metric == Metric::kL2) {
+    std::call_once(shift_chosen, [&] { shift = mean_of(vector, options.dim); });
+  }
+  if (used.load(std::memory_order_relaxed) >= kMaxSlots - 1024) {  // some may be on their way
+    throw InvalidInput("the graph is full: it holds 2^30 vectors at most");
+  }
+  const Slot slot = used.fetch_add(1, std::memory_order_acq_rel);
+  nodes.reserve(slot);
+  nodes.raise(slot, level_of(slot));
+  nodes.write(slot, vector, coding_of(vector), born, dead_at);
+  raise_to(youngest, born);
+  nodes.present.set(slot);
+  present.fetch_add(1, std::memory_order_relaxed);
+  if (dead_at == kAlive) {
+    nodes.alive.set(slot);
+    alive.fetch_add(1, std::memory_order_relaxed);
+  }
+  link(slot, nodes.level(slot), *scratch);
+  return slot;
+}
+
+void Graph::Impl::link(Slot slot, std::size_t level, Scratch& scratch) {
+  std::unique_lock<std::mutex> raise(raising, std::defer_lock);
+  Entry from = entry_now();
+  if (from.none() || level > from.level) {
+    raise.lock();
+    from = entry_now();
+    if (from.none()) {
+      entry.store(Entry{slot, level}.packed(), std::memory_order_release);
+      return;
+    }
+    if (level <= from.level) raise.unlock();
+  }
+
+  const simd::CodeQuery query =
+      query_of_code(nodes.code(slot), options.dim, options.metric, scratch.query.data());
+  Nearest at{from.slot, score_one(field(query, 0), from.slot)};
+  for (std::size_t l = from.level; l > level; --l) at = descend(field(query, l), at, scratch.gathered);
+
+  // Every list is chosen before any of them can be reached: a walk must not end in a node without links.
+  const std::size_t top = std::min(level, from.level);
+  scratch.lists.clear();
+  for (std::size_t l = top + 1; l-- > 0;) {
+    const Field here = field(query, l);
+    scratch.pool.reset(options.ef_construction, options.ef_construction,
+                       std::max<std::size_t>(options.ef_construction / 4, 8));
+    scratch.visited.begin(used.load(std::memory_order_acquire));
+    start_at(here, at.slot, Everything{}, scratch);
+    walk(here, Everything{}, scratch);
+    at = {scratch.pool.slot(0), scratch.pool.distance(0)};
+    scratch.candidates.clear();
+    for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
+      const Slot candidate = scratch.pool.slot(i);
+      if (nodes.present.test(candidate)) scratch.candidates.push_back({scratch.pool.distance(i), candidate});
+    }
+    if (l == 0 && link_twin(slot, scratch)) return;
+    choose(scratch.candidates, options.m, scratch);
+    keep_few(std::min(options.m, kFewLinks), scratch);
+    copy_links(nodes.links(slot, l), scratch.kept);
+    for (const Candidate& kept : scratch.kept) {
+      scratch.lists.push_back(kept.slot);
+      if (l == 0) nodes.add_link_to(kept.slot);
+    }
+    scratch.lists.push_back(kNoSlot);
+  }
+  // The lists lie from the top level down; links to the new node are made from level 0 up.
+  std::size_t end = scratch.lists.size();
+  for (std::size_t l = 0; l <= top; ++l) {
+    std::size_t begin = end - 1;
+    while (begin > 0 && scratch.lists[begin - 1] != kNoSlot) --begin;
+    for (std::size_t i = begin; i + 1 < end; ++i) link_back(scratch.lists[i], slot, l, scratch);
+    end = begin;
+  }
+  if (raise.owns_lock()) entry.store(Entry{slot, level}.packed(), std::memory_order_release);
+}
+
+bool Graph::Impl::same_code(Slot a, Slot b) const {
+  return std::memcmp(nodes.code(a), nodes.code(b), nodes.code_bytes()) == 0;
+}
+
+// Equal codes hang under the first of their kind, a few below each, on level 0 alone. Were they linked as
+// others are, they would have nothing but each other for neighbours, and a walk that enters their plateau
+// could not leave.
+bool Graph::Impl::link_twin(Slot slot, Scratch& scratch) {
+  const auto first =
+      std::find_if(scratch.candidates.begin(), scratch.candidates.end(),
+                   [&](const Candidate& candidate) { return same_code(candidate.slot, slot); });
+  if (first == scratch.candidates.end()) return false;
+  Slot parent = first->slot;
+  for (std::uint64_t step = 0; step < kMostSteps; ++step) {
+    std::array<Slot, kTwins> twins;
+    std::size_t count = 0;
+    for (const Slot& link : nodes.level0(parent)) {
+      const Slot there = load_link(link);
+      if (there == kNoSlot || count == kTwins) break;
+      if (same_code(there, slot)) twins[count++] = there;
+    }
+    if (count < kTwins) break;
+    parent = twins[mix(slot + step) % count];
+  }
+  const std::array<Candidate, 2> own{*first, Candidate{first->distance, parent}};
+  copy_links(nodes.level0(slot), std::span(own).first(parent == first->slot ? 1 : 2));
+  for (std::size_t i = 0; i < (parent == first->slot ? 1U : 2U); ++i) nodes.add_link_to(own[i].slot);
+  link_back(parent, slot, 0, scratch);
+  return true;
+}
+
+void Graph::Impl::choose(std::span<const Candidate> candidates, std::size_t most, Scratch& scratch) const {
+  std::vector<Candidate>& kept = scratch.kept;
+  std::vector<Candidate>& left = scratch.ranked;
+  Gathered& codes = scratch.choosing;
+  kept.clear();
+  scratch.dropped.clear();
+  left.assign(candidates.begin(), candidates.end());
+  codes.grow_to(left.size());
+  for (std::size_t i = 0; i < left.size(); ++i) codes.codes[i] = nodes.code(left[i].slot);
+  std::size_t count = left.size();
+  std::size_t run = 0;  // of candidates equally far: copies of one vector, which must not take every link
+  while (count != 0 && kept.size() < most) {
+    run = !kept.empty() && kept.back().distance == left[0].distance ? run + 1 : 1;
+    kept.push_back(left[0]);
+    const simd::CodeQuery query =
+        query_of_code(codes.codes[0], options.dim, options.metric, scratch.other.data());
+    kernels.score_codes(query, codes.codes.data() + 1, count - 1, options.dim, codes.distances.data());
+    std::size_t stay = 0;
+    for (std::size_t i = 1; i < count; ++i) {
+      const float between = codes.distances[i - 1];
+      const bool drop = between < left[i].distance || (run > most / 2 && between == left[i].distance);
+      if (drop) scratch.dropped.push_back(left[i]);
+      left[stay] = left[i];
+      codes.codes[stay] = codes.codes[i];
+      stay += drop ? 0 : 1;
+    }
+    count = stay;
+  }
+  scratch.dropped.insert(scratch.dropped.end(), left.begin(),
+                         left.begin() + static_cast<std::ptrdiff_t>(count));
+}
+
+// Around a centre nearer to all than they are to each other everybody would link to the centre alone: a few
+// of the nearest dropped ones come back.
+void Graph::Impl::keep_few(std::size_t least, Scratch& scratch) {
+  std::vector<Candidate>& kept = scratch.kept;
+  if (kept.size() >= least) return;
+  std::sort(scratch.dropped.begin(), scratch.dropped.end(), nearer);
+  for (const Candidate& dropped : scratch.dropped) {
+    if (kept.size() == least) return;
+    if (dropped.distance != kept.back().distance) kept.push_back(dropped);
+  }
+}
+
+void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scratch) {
+  const std::lock_guard lock(lock_of(node));
+  if (!nodes.present.test(node)) return;
+  const std::span<Slot> links = nodes.links(node, level);
+  for (Slot& link : links) {
+    const Slot there = load_link(link);
+    if (there == to) return;
+    if (there == kNoSlot) {
+      store_link(link, to);
+      if (level == 0) nodes.add_link_to(to);
+      return;
+    }
+  }
+  // Full: the node chooses anew among what it has and the newcomer.
+  rank_links(node, links, to, scratch);
+  choose(scratch.candidates, links.size(), scratch);
+  if (level == 0) keep_reachable(to, links.size(), scratch);
+  copy_links(links, scratch.kept);
+}
+
+// Leaves in `scratch.candidates` the node's links and the newcomer, nearest first.
+void Graph::Impl::rank_links(Slot node, std::span<Slot> links, Slot newcomer, Scratch& scratch) const {
+  const simd::CodeQuery query =
+      query_of_code(nodes.code(node), options.dim, options.metric, scratch.query.data());
+  Gathered& codes = scratch.choosing;
+  codes.grow_to(links.size() + 1);
+  std::size_t count = 0;
+  for (const Slot& link : links) {
+    codes.slots[count] = load_link(link);
+    codes.codes[count] = nodes.code(codes.slots[count]);
+    prefetch(codes.codes[count++], nodes.code_bytes());
+  }
+  codes.slots[count] = newcomer;
+  codes.codes[count++] = nodes.code(newcomer);
+  kernels.score_codes(query, codes.codes.data(), count, options.dim, codes.distances.data());
+  scratch.candidates.clear();
+  for (std::size_t i = 0; i < count; ++i) scratch.candidates.push_back({codes.distances[i], codes.slots[i]});
+  std::sort(scratch.candidates.begin(), scratch.candidates.end(), nearer);
+}
+
+// Counts the links that this choice takes away and gives, and takes back what would leave a node that nobody
+// links to: into a free place, or for the farthest link whose node others link to as well.
+void Graph::Impl::keep_reachable(Slot newcomer, std::size_t most, Scratch& scratch) {
+  nodes.add_link_to(newcomer);
+  for (const Candidate& dropped : scratch.dropped) {
+    if (nodes.remove_link_to(dropped.slot)) continue;
+    if (scratch.kept.size() < most) {
+      scratch.kept.push_back(dropped);
+      continue;
+    }
+    for (std::size_t i = scratch.kept.size(); i-- > 0;) {
+      if (!nodes.remove_link_to(scratch.kept[i].slot)) continue;
+      scratch.kept[i] = dropped;
+      break;
+    }
+  }
+}
+
+}  // namespace engram::hnsw

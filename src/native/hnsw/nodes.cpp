@@ -1,0 +1,95 @@
+#include "hnsw/nodes.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "simd/kernels.h"
+
+namespace engram::hnsw {
+namespace {
+
+std::size_t round_up(std::size_t value, std::size_t unit) {
+  return (value + unit - 1) / unit * unit;
+}
+
+std::size_t scalar_bytes(Scalar scalar) {
+  return scalar == Scalar::kF32 ? 4 : 2;
+}
+
+}  // namespace
+
+Nodes::Nodes(const Options& options)
+    : dim_(options.dim),
+      m_(options.m),
+      scalar_(options.scalar),
+      code_bytes_(simd::kCodeHeaderBytes + options.dim),
+      links_at_(round_up(code_bytes_, sizeof(Slot))),
+      records_(round_up(links_at_ + 2 * options.m * sizeof(Slot), 16), kMaxSlots),
+      vectors_(options.dim * scalar_bytes(options.scalar), kMaxSlots),
+      lives_(sizeof(Life), kMaxSlots),
+      towers_(sizeof(std::uint32_t), kMaxSlots),
+      links_to_(sizeof(std::uint16_t), kMaxSlots),
+      upper_(options.m * sizeof(Slot), std::size_t{1} << kTowerBits) {}
+
+void Nodes::reserve(Slot slot) {
+  records_.reserve(slot);
+  vectors_.reserve(slot);
+  lives_.reserve(slot);
+  towers_.reserve(slot);
+  links_to_.reserve(slot);
+  present.reserve(slot);
+  alive.reserve(slot);
+}
+
+void Nodes::raise(Slot slot, std::size_t level) {
+  if (level == 0) return;
+  const std::uint32_t first =
+      upper_used_.fetch_add(static_cast<std::uint32_t>(level), std::memory_order_relaxed);
+  if (first + level > (std::size_t{1} << kTowerBits)) throw InvalidInput("the graph's upper levels are full");
+  for (std::size_t i = 0; i < level; ++i) upper_.reserve(first + i);
+  tower_word(slot) = static_cast<std::uint32_t>(level) << kTowerBits | first;
+}
+
+void Nodes::write(Slot slot, const float* vector, Coding coding, std::uint64_t born, std::uint64_t dead_at) {
+  const simd::Kernels& kernels = simd::active();
+  encode(vector, dim_, coding, code(slot));
+  auto* const kept = vectors_.at(slot);
+  switch (scalar_) {
+    case Scalar::kF32:
+      std::memcpy(kept, vector, dim_ * sizeof(float));
+      break;
+    case Scalar::kBf16:
+      kernels.f32_to_bf16(vector, reinterpret_cast<std::uint16_t*>(kept), dim_);
+      break;
+    case Scalar::kF16:
+      kernels.f32_to_f16(vector, reinterpret_cast<std::uint16_t*>(kept), dim_);
+      break;
+  }
+  for (std::size_t l = 0; l <= level(slot); ++l) {
+    for (Slot& link : links(slot, l)) store_link(link, kNoSlot);
+  }
+  life(slot).born = born;
+  this->dead_at(slot).store(dead_at, std::memory_order_relaxed);
+}
+
+const float* Nodes::floats(Slot slot, float* buffer) const {
+  const std::byte* const kept = vector(slot);
+  if (scalar_ == Scalar::kF32) return reinterpret_cast<const float*>(kept);
+  const auto* const half = reinterpret_cast<const std::uint16_t*>(kept);
+  if (scalar_ == Scalar::kBf16) {
+    simd::active().bf16_to_f32(half, buffer, dim_);
+  } else {
+    simd::active().f16_to_f32(half, buffer, dim_);
+  }
+  return buffer;
+}
+
+std::size_t Nodes::memory_bytes(std::size_t slots) const {
+  return records_.memory_bytes(slots) + vectors_.memory_bytes(slots) + lives_.memory_bytes(slots) +
+         towers_.memory_bytes(slots) + links_to_.memory_bytes(slots) +
+         upper_.memory_bytes(upper_used_.load(std::memory_order_relaxed)) + present.memory_bytes(slots) +
+         alive.memory_bytes(slots);
+}
+
+}  // namespace engram::hnsw

@@ -1,0 +1,111 @@
+// The walk: from the pool's nearest unexpanded node to its neighbours, until nothing nearer is left.
+//
+// All unvisited neighbours of a node are gathered first and their codes prefetched, then scored by one call,
+// held against the pool's worst by another, and placed. What the walk waits for is memory, so whatever will
+// be needed is asked for one step ahead.
+//
+// Thread-safety: reads the graph while others change it; pool and scratch are the caller's.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+
+#include "hnsw/nodes.h"
+#include "hnsw/scratch.h"
+#include "simd/kernels.h"
+
+namespace engram::hnsw {
+
+inline constexpr std::size_t kLine = 64;
+
+// What the walk reads and scores with.
+struct Field {
+  const Nodes& nodes;
+  const simd::Kernels& kernels;
+  const simd::CodeQuery& query;
+  std::size_t dim;
+  std::size_t level;
+};
+
+// Counts for the walk that skips nobody: it compiles to no test at all.
+struct Everything {
+  bool operator()(Slot) const { return true; }
+};
+
+// Asks for the lines of [at, at + bytes); of long codes only the beginning, the processor follows by itself.
+inline void prefetch(const std::byte* at, std::size_t bytes) {
+  constexpr std::size_t kMost = 8 * kLine;
+  const auto* line = at;
+  const auto* const end = at + std::min(bytes, kMost);
+  for (; line < end; line += kLine) __builtin_prefetch(line);
+  __builtin_prefetch(end - 1);
+}
+
+inline void prefetch_links(const Field& field, Slot slot) {
+  const auto links = field.nodes.links(slot, field.level);
+  prefetch(reinterpret_cast<const std::byte*>(links.data()), links.size_bytes());
+}
+
+// Collects the unvisited neighbours of a node, asking for their codes; returns how many.
+inline std::size_t gather(const Field& field, Slot slot, Visited& visited, Gathered& out) {
+  std::size_t count = 0;
+  const std::size_t bytes = field.nodes.code_bytes();
+  for (const Slot& link : field.nodes.links(slot, field.level)) {
+    const Slot neighbour = load_link(link);
+    if (neighbour == kNoSlot) break;
+    const std::byte* const code = field.nodes.code(neighbour);
+    out.slots[count] = neighbour;
+    out.codes[count] = code;
+    const bool seen = visited.mark(neighbour);
+    if (!seen) prefetch(code, bytes);
+    count += seen ? 0 : 1;
+  }
+  return count;
+}
+
+// Scores what was gathered and puts what is near enough into the pool.
+template <class Counts>
+void admit(const Field& field, std::size_t count, const Counts& counts, Pool& pool, Gathered& gathered) {
+  field.kernels.score_codes(field.query, gathered.codes.data(), count, field.dim, gathered.distances.data());
+  const std::size_t chosen =
+      field.kernels.select_below(gathered.distances.data(), count, pool.bound(), gathered.chosen.data());
+  for (std::size_t i = 0; i < chosen; ++i) {
+    const std::uint32_t which = gathered.chosen[i];
+    if constexpr (std::is_same_v<Counts, Everything>) {
+      pool.insert(field.kernels, gathered.distances[which], gathered.slots[which]);
+    } else {
+      pool.insert(field.kernels, gathered.distances[which], gathered.slots[which],
+                  counts(gathered.slots[which]));
+    }
+  }
+}
+
+// Puts a starting point into an empty pool and marks it.
+template <class Counts>
+void start_at(const Field& field, Slot slot, const Counts& counts, Scratch& scratch) {
+  scratch.visited.mark(slot);
+  scratch.gathered.slots[0] = slot;
+  scratch.gathered.codes[0] = field.nodes.code(slot);
+  admit(field, 1, counts, scratch.pool, scratch.gathered);
+}
+
+// Walks until no candidate in the pool is left to expand.
+template <class Counts>
+void walk(const Field& field, const Counts& counts, Scratch& scratch) {
+  Pool& pool = scratch.pool;
+  for (Slot slot = pool.take_next(); slot != kNoSlot; slot = pool.take_next()) {
+    const std::size_t count = gather(field, slot, scratch.visited, scratch.gathered);
+    if (const Slot next = pool.peek_next(); next != kNoSlot) prefetch_links(field, next);
+    if (count != 0) admit(field, count, counts, pool, scratch.gathered);
+  }
+}
+
+// From `from` to the node of this level that no neighbour of it is nearer than.
+struct Nearest {
+  Slot slot;
+  float distance;
+};
+Nearest descend(const Field& field, Nearest from, Gathered& gathered);
+float score_one(const Field& field, Slot slot);
+
+}  // namespace engram::hnsw
