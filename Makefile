@@ -90,11 +90,12 @@ wheel: $(STAMP)/build $(STAMP)/headers $(STAMP)/wheel  ## Build the wheel and ma
 sdist: $(STAMP)/build  ## Build the source distribution, in dist/
 	@$(BIN)/python -c 'from scikit_build_core.build import build_sdist; print("dist/" + build_sdist("dist"))'
 
-bench: $(STAMP)/package $(STAMP)/bench  ## The short benchmarks
-	@$(BIN)/python -m benchmarks $(ARGS)
+BENCH := --limit 100000 --query-count 1000 --rounds 1 --engines engram,faiss-hnsw,hnswlib
+bench: $(STAMP)/package $(STAMP)/bench  ## Minutes: 100,000 vectors beside FAISS and hnswlib (ARGS="--help")
+	@$(BIN)/python -m benchmarks.ann $(BENCH) $(ARGS)
 
-bench-full: $(STAMP)/package $(STAMP)/bench  ## The long ones
-	@$(BIN)/python -m benchmarks --full $(ARGS)
+bench-full: $(STAMP)/package $(STAMP)/bench-full  ## Hours: the largest data there is, every engine
+	@$(BIN)/python -m benchmarks.ann $(ARGS)
 
 docs: $(STAMP)/package $(STAMP)/docs  ## The reference of the Python API, in build/docs/
 	@$(BIN)/pdoc --docformat numpy --output-directory build/docs engram
@@ -113,14 +114,16 @@ $(STAMP)/venv:
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@mkdir -p $(STAMP) && touch $@
 
+$(STAMP)/bench $(STAMP)/bench-full: $(STAMP)/headers  # some are compiled here
+
 # Debian keeps Python.h apart from python3.
 PYTHON_H := $(BIN)/python -c 'import os, sysconfig as s; assert os.path.exists(s.get_path("include") + "/Python.h")' 2> /dev/null
 $(STAMP)/headers: $(STAMP)/venv
 	$(call need,$(PYTHON_H),libpython$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')-dev)
 	@touch $@
 
-$(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)/bench $(STAMP)/docs: \
-    $(STAMP)/%: $(STAMP)/venv pyproject.toml
+$(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)/docs \
+$(STAMP)/bench $(STAMP)/bench-full: $(STAMP)/%: $(STAMP)/venv pyproject.toml
 	@echo 'installing what $* needs ...'
 	@$(PIP) install --group $*
 	@touch $@
