@@ -1,4 +1,6 @@
 // AVX2 with FMA and F16C: every x86-64-v3 processor.
+#if defined(__x86_64__)
+
 #include "simd/loops.h"
 #include "simd/tables.h"
 #include "simd/x86.h"
@@ -6,9 +8,7 @@
 namespace engram::simd {
 namespace {
 
-// A window into `kSlide` that begins n elements before its middle has n leading ones, then zeros.
-alignas(64) constexpr std::int32_t kSlide32[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-// The same for bytes, zeros first: a window that begins n bytes in has n trailing ones.
+// Zeros first: a window that begins n bytes in has n trailing bytes of ones.
 alignas(64) constexpr std::uint8_t kSlide8[64] = {
     0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
     0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
@@ -22,10 +22,10 @@ struct Avx2 {
 
   static Floats zero() { return _mm256_setzero_ps(); }
   static Floats load(const float* at) { return _mm256_loadu_ps(at); }
-  // The first n < kFloats elements, then zeros; nothing behind them is read.
-  static Floats load_first(const float* at, std::size_t n) {
-    const __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kSlide32 + 8 - n));
-    return _mm256_maskload_ps(at, mask);
+  // The elements from dim / kFloats * kFloats on, somewhere in the register, the rest of it zeros. By a load
+  // that overlaps the one before, rather than a masked one: some emulators let those fault.
+  static Floats load_last(const float* vector, std::size_t dim) {
+    return _mm256_castsi256_ps(load_last_bytes(vector, dim * sizeof(float)));
   }
   static Floats add(Floats a, Floats b) { return _mm256_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm256_sub_ps(a, b); }
@@ -48,19 +48,13 @@ struct Avx2 {
   static __m256i load_last_bytes(const void* vector, std::size_t dim) {
     const auto* bytes = static_cast<const std::uint8_t*>(vector);
     const std::size_t n = dim % kBytes;
-    if (dim < kBytes) return load_few_bytes(bytes, n);
+    if (dim < kBytes) {
+      alignas(kBytes) std::uint8_t few[kBytes] = {};
+      copy_few(bytes, n, few);
+      return _mm256_load_si256(reinterpret_cast<const __m256i*>(few));
+    }
     const __m256i mask = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kSlide8 + n));
     return _mm256_and_si256(load_bytes(bytes + dim - kBytes), mask);
-  }
-  static __m256i load_few_bytes(const std::uint8_t* at, std::size_t n) {
-    alignas(32) std::uint8_t few[kBytes] = {};
-    std::uint8_t* to = few;
-    take<16>(n, at, to);
-    take<8>(n, at, to);
-    take<4>(n, at, to);
-    take<2>(n, at, to);
-    take<1>(n, at, to);
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(few));
   }
   static Sum no_sum() { return _mm256_setzero_si256(); }
   static Query query(__m256i bytes) {
@@ -130,15 +124,6 @@ struct Avx2 {
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(high, high), 0b1000);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm256_castsi256_si128(packed));
   }
-
- private:
-  template <std::size_t kSize>
-  static void take(std::size_t n, const std::uint8_t*& from, std::uint8_t*& to) {
-    if ((n & kSize) == 0) return;
-    __builtin_memcpy(to, from, kSize);
-    from += kSize;
-    to += kSize;
-  }
 };
 
 }  // namespace
@@ -146,3 +131,5 @@ struct Avx2 {
 constinit const Kernels kAvx2Kernels = table_of<Avx2>("avx2");
 
 }  // namespace engram::simd
+
+#endif

@@ -16,9 +16,10 @@ struct Avx512 {
 
   static Floats zero() { return _mm512_setzero_ps(); }
   static Floats load(const float* at) { return _mm512_loadu_ps(at); }
-  // The first n < kFloats elements, then zeros; nothing behind them is read.
-  static Floats load_first(const float* at, std::size_t n) {
-    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), at);
+  // The elements from dim / kFloats * kFloats on, then zeros.
+  static Floats load_last(const float* vector, std::size_t dim) {
+    const std::size_t n = dim % kFloats;
+    return _mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), vector + (dim - n));
   }
   static Floats add(Floats a, Floats b) { return _mm512_add_ps(a, b); }
   static Floats subtract(Floats a, Floats b) { return _mm512_sub_ps(a, b); }

@@ -1,4 +1,6 @@
 // AVX-512 with VNNI: four products of bytes added to each 32-bit lane by one instruction, without saturation.
+#if defined(__x86_64__)
+
 #include "simd/avx512.h"
 #include "simd/tables.h"
 
@@ -19,3 +21,5 @@ struct Avx512Vnni : Avx512 {
 constinit const Kernels kAvx512VnniKernels = table_of<Avx512Vnni>("avx512vnni");
 
 }  // namespace engram::simd
+
+#endif

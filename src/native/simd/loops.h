@@ -18,6 +18,23 @@
 namespace engram::simd {
 namespace {
 
+template <std::size_t kSize>
+[[gnu::always_inline]] inline void copy_if(std::size_t n, const std::uint8_t*& from, std::uint8_t*& to) {
+  if ((n & kSize) == 0) return;
+  __builtin_memcpy(to, from, kSize);
+  from += kSize;
+  to += kSize;
+}
+
+// Copies n < 32 bytes without calling memcpy.
+[[maybe_unused]] inline void copy_few(const std::uint8_t* from, std::size_t n, std::uint8_t* to) {
+  copy_if<16>(n, from, to);
+  copy_if<8>(n, from, to);
+  copy_if<4>(n, from, to);
+  copy_if<2>(n, from, to);
+  copy_if<1>(n, from, to);
+}
+
 constexpr std::size_t kAccumulators = 4;  // hide the latency of a fused multiply-add
 
 template <class Isa>
@@ -78,7 +95,7 @@ template <class Isa, class Sums>
     }
   }
   for (; i + kWidth <= dim; i += kWidth) sums.step(0, Isa::load(a + i), Isa::load(b + i));
-  if (i < dim) sums.step(1, Isa::load_first(a + i, dim - i), Isa::load_first(b + i, dim - i));
+  if (i < dim) sums.step(1, Isa::load_last(a, dim), Isa::load_last(b, dim));
   return sums;
 }
 
@@ -98,15 +115,17 @@ float cosine(const float* a, const float* b, std::size_t dim) {
   return cosine_distance(sums.ab.total(), sums.aa.total(), sums.bb.total());
 }
 
+// Fetches the head of what begins there; the rest of something long, the processor fetches by itself.
 [[gnu::always_inline]] inline void prefetch(const void* begin, std::size_t bytes) {
   constexpr std::size_t kLine = 64;
+  constexpr std::size_t kHead = 1024;
+  const std::size_t head = bytes < kHead ? bytes : kHead;
   const char* at = static_cast<const char*>(begin);
-  for (std::size_t i = 0; i < bytes; i += kLine) __builtin_prefetch(at + i);
-  __builtin_prefetch(at + bytes - 1);
+  for (std::size_t i = 0; i < head; i += kLine) __builtin_prefetch(at + i);
+  __builtin_prefetch(at + head - 1);
 }
 
 constexpr std::size_t kRowsAhead = 2;
-constexpr std::size_t kRowHead = 1024;  // bytes; what follows in a row, the processor fetches by itself
 
 // score(row) for each row, the start of later ones being fetched meanwhile.
 template <class Score>
@@ -114,7 +133,7 @@ template <class Score>
                                             float* out, Score&& score) {
   const std::size_t bytes = dim * sizeof(float);
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + kRowsAhead < count) prefetch(rows[i + kRowsAhead], bytes < kRowHead ? bytes : kRowHead);
+    if (i + kRowsAhead < count) prefetch(rows[i + kRowsAhead], bytes);
     out[i] = score(rows[i]);
   }
 }
@@ -178,13 +197,14 @@ std::uint32_t l2_u8(const std::uint8_t* a, const std::uint8_t* b, std::size_t di
   for (; i + kWidth <= dim; i += kWidth) {
     sum = Isa::add_squared_differences(Isa::load_bytes(a + i), Isa::load_bytes(b + i), sum);
   }
-  if (i < dim)
+  if (i < dim) {
     sum = Isa::add_squared_differences(Isa::load_last_bytes(a, dim), Isa::load_last_bytes(b, dim), sum);
+  }
   return static_cast<std::uint32_t>(Isa::total(sum));
 }
 
-constexpr std::size_t kTogether = 4;    // codes scored at once
-constexpr std::size_t kCodesAhead = 4;  // codes fetched ahead of those being scored
+constexpr std::size_t kTogether = 4;     // codes scored at once
+constexpr std::size_t kCodesAhead = 16;  // codes being fetched: about what a core can have in flight
 
 template <class Isa>
 [[gnu::always_inline]] inline void score_group(const CodeQuery& query,
@@ -203,11 +223,10 @@ template <class Isa>
 void score_codes(const CodeQuery& query, const std::byte* const* codes, std::size_t count, std::size_t dim,
                  float* out) {
   const std::size_t bytes = kCodeHeaderBytes + dim;
+  std::size_t fetched = 0;
   std::size_t i = 0;
   for (; i + kTogether <= count; i += kTogether) {
-    for (std::size_t j = i + kCodesAhead; j < i + kCodesAhead + kTogether && j < count; ++j) {
-      prefetch(codes[j], bytes);
-    }
+    for (; fetched < i + kCodesAhead && fetched < count; ++fetched) prefetch(codes[fetched], bytes);
     score_group<Isa>(query, {codes[i], codes[i + 1], codes[i + 2], codes[i + 3]}, dim, out + i);
   }
   if (i == count) return;
@@ -216,7 +235,9 @@ void score_codes(const CodeQuery& query, const std::byte* const* codes, std::siz
   score_group<Isa>(
       query, {codes[i], codes[i + 1 < last ? i + 1 : last], codes[i + 2 < last ? i + 2 : last], codes[last]},
       dim, distances);
-  for (std::size_t j = 0; i + j < count; ++j) out[i + j] = distances[j];
+  out[i] = distances[0];  // one by one: a loop would become a call of memcpy
+  if (i + 1 < count) out[i + 1] = distances[1];
+  if (i + 2 < count) out[i + 2] = distances[2];
 }
 
 constexpr std::size_t kLinearRank = 128;  // below it counting beats halving

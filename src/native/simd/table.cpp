@@ -1,6 +1,5 @@
 #include <cstdlib>
 #include <string>
-#include <vector>
 
 #include "base/error.h"
 #include "simd/tables.h"
@@ -32,28 +31,35 @@ bool has_dot_product() {
 #endif
 
 // The tables this processor (and its operating system, which must save the wider registers) runs, slowest
-// first.
+// first. An array, because it needs no destructor that threads still running at exit could trip over.
+struct Tables {
+  const Kernels* list[4] = {&kScalarKernels};
+  std::size_t count = 1;
+  void add(const Kernels& kernels) { list[count++] = &kernels; }
+};
+
 #if defined(__x86_64__)
-std::vector<const Kernels*> detect() {
+Tables detect() {
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  std::vector<const Kernels*> tables = {&kScalarKernels};
-  if (avx2) tables.push_back(&kAvx2Kernels);
-  if (avx512) tables.push_back(&kAvx512Kernels);
-  if (avx512 && __builtin_cpu_supports("avx512vnni")) tables.push_back(&kAvx512VnniKernels);
+  Tables tables;
+  if (avx2) tables.add(kAvx2Kernels);
+  if (avx512) tables.add(kAvx512Kernels);
+  if (avx512 && __builtin_cpu_supports("avx512vnni")) tables.add(kAvx512VnniKernels);
   return tables;
 }
 #elif defined(__aarch64__)
-std::vector<const Kernels*> detect() {
-  std::vector<const Kernels*> tables = {&kScalarKernels, &kNeonKernels};
-  if (has_dot_product()) tables.push_back(&kNeonDotKernels);
+Tables detect() {
+  Tables tables;
+  tables.add(kNeonKernels);
+  if (has_dot_product()) tables.add(kNeonDotKernels);
   return tables;
 }
 #else
-std::vector<const Kernels*> detect() {
-  return {&kScalarKernels};
+Tables detect() {
+  return {};
 }
 #endif
 
@@ -83,8 +89,8 @@ const Kernels& active() {
 }
 
 std::span<const Kernels* const> available() {
-  static const std::vector<const Kernels*> tables = detect();
-  return tables;
+  static const Tables tables = detect();
+  return {tables.list, tables.count};
 }
 
 }  // namespace engram::simd

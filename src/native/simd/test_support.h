@@ -25,7 +25,7 @@ class Guarded {
 
   explicit Guarded(std::span<const T> values, Against against = Against::kBehind) : count_(values.size()) {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    const std::size_t body = (values.size_bytes() + page - 1) / page * page;
+    const std::size_t body = values.size_bytes() / page * page + page;  // never empty
     mapped_ = body + 2 * page;
     void* at = mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) throw std::runtime_error("mmap");
