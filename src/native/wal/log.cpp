@@ -127,7 +127,7 @@ class SegmentedLog final : public Log {
     State& state = open_state();
     if (!state.gate.shut()) return;
     state.syncer.stop_interval();
-    state.syncer.sync_to(state.syncer.written());
+    state.syncer.sync_to(state.committer.end());
     state.committer.seal();
   }
 

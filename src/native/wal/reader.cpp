@@ -1,14 +1,20 @@
 #include "wal/reader.h"
 
+#include <algorithm>
+
 #include "base/crc32c.h"
 
 namespace engram::wal {
 
 SegmentReader::End SegmentReader::read(Lsn from, Lsn limit, const Replay& replay) const {
-  End end{.lsn = header_.base, .offset = kSegmentHeaderBytes, .checksums = std::nullopt};
+  End end{.lsn = header_.base,
+          .synced = header_.synced,
+          .offset = kSegmentHeaderBytes,
+          .checksums = std::nullopt};
   while (end.lsn < limit && end.offset < bytes_.size()) {
     const std::optional<GroupHeader> group = decode_group(bytes_.subspan(end.offset), header_.epoch);
     if (!group || group->first != end.lsn) break;
+    end.synced = std::max(end.synced, group->synced);
     if (!read_group(*group, from, limit, replay, end)) break;
   }
   return end;
@@ -41,6 +47,15 @@ bool SegmentReader::read_group(const GroupHeader& group, Lsn from, Lsn limit, co
     left -= size;
   }
   return left == 0;
+}
+
+std::uint64_t SegmentReader::offset_of_group(Lsn lsn) const {
+  std::uint64_t offset = kSegmentHeaderBytes;
+  for (;;) {
+    const std::optional<GroupHeader> group = decode_group(bytes_.subspan(offset), header_.epoch);
+    if (!group || lsn < group->first + group->bytes) return offset;
+    offset += kGroupHeaderBytes + group->bytes;
+  }
 }
 
 std::optional<Lsn> SegmentReader::find_synced_beyond(Lsn lsn, std::uint64_t offset) const {

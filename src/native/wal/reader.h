@@ -21,6 +21,7 @@ class SegmentReader {
   // Where reading stopped, and why.
   struct End {
     Lsn lsn;               // all below was read
+    Lsn synced;            // all below is proven to have been on stable storage
     std::uint64_t offset;  // in the file: of the header or record that could not be read
     bool crossed = false;  // a record reaches over the limit
     // What a record that is otherwise in place says its checksum is, and what it should be.
@@ -30,8 +31,11 @@ class SegmentReader {
   // `bytes`: the whole file, behind whose good header `header` is.
   SegmentReader(Bytes bytes, const SegmentHeader& header) : bytes_(bytes), header_(header) {}
 
-  // Passes on the records with from <= lsn < limit.
+  // Checks the records below `limit` and passes on those with lsn >= `from`.
   End read(Lsn from, Lsn limit, const Replay& replay) const;
+
+  // Where in the file the group begins that holds `lsn`, one that read() has read.
+  std::uint64_t offset_of_group(Lsn lsn) const;
 
   // The LSN below which a group at or after `offset` says all was synced, if one says more than `lsn`.
   std::optional<Lsn> find_synced_beyond(Lsn lsn, std::uint64_t offset) const;

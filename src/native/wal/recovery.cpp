@@ -167,18 +167,33 @@ class Recovery {
     const Path path = path_of(header);
     const std::unique_ptr<File> file = files_.open(path, read_only_ ? OpenMode::kRead : OpenMode::kReadWrite);
     const Contents contents(*file);
-    // Before it is replayed: whoever applies it may commit it, and nothing may outrun the log.
-    if (!read_only_) file->sync_data();
     const SegmentReader reader(contents.bytes(), header);
-    const SegmentReader::End end = reader.read(from_, limit, replay_);
+    const SegmentReader::End end = reader.read(kNoLimit, limit, replay_);
     if (end.crossed) {
       refuse(path, end.offset,
              quoted(path) + " has a record at byte " + std::to_string(end.offset) +
                  " that reaches beyond LSN " + std::to_string(limit) + ", where the next segment begins");
     }
     if (end.lsn < limit) refuse_proven_damage(reader, index, end);
+    // Before it is replayed: whoever applies it may commit it, and nothing may outrun the log.
+    if (!read_only_) make_durable(*file, reader, contents.bytes(), index, end);
+    reader.read(from_, end.lsn, replay_);
     found_.end = end.lsn;
     return end.lsn == limit;
+  }
+
+  // What is not proven to be on stable storage is written once more, as it is: had a sync of it failed
+  // before, the system would now have it in memory alone, and think it had nothing to write.
+  void make_durable(File& file, const SegmentReader& reader, Bytes bytes, std::size_t index,
+                    const SegmentReader::End& end) const {
+    Lsn synced = end.synced;
+    for (std::size_t i = index + 1; i < found_.kept.size(); ++i) {
+      synced = std::max(synced, found_.kept[i].synced);
+    }
+    if (synced >= end.lsn) return;
+    const std::uint64_t begin = reader.offset_of_group(synced);
+    file.write_at(begin, std::array<Bytes, 1>{bytes.subspan(begin, end.offset - begin)});
+    file.sync_data();
   }
 
   // The records end at `end`: is there anything that says there were more, and safe?
