@@ -131,6 +131,8 @@ class Store {
   std::uint64_t end_lsn() const;
   std::uint64_t synced_lsn() const;
   std::uint64_t indexed_lsn() const { return indexed_.load(std::memory_order_acquire); }
+  // One above the last visible key; 0 when there is none. What waits for all that is stored waits below it.
+  std::uint64_t visible_lsn() const { return visible_.load(std::memory_order_acquire); }
   std::size_t batch_bytes() const { return options_.batch_bytes; }
   // The most bytes the id, content and metadata of one memory may take together.
   std::size_t text_limit() const;

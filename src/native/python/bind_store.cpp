@@ -351,6 +351,7 @@ void bind_store(py::module_& module) {
       .def_property_readonly("created", &Store::created)
       .def_property_readonly("text_limit", &Store::text_limit)
       .def_property_readonly("end_lsn", &Store::end_lsn)
+      .def_property_readonly("visible_lsn", &Store::visible_lsn)
       .def_property_readonly("synced_lsn", &Store::synced_lsn)
       .def_property_readonly("indexed_lsn", &Store::indexed_lsn)
       .def("stats", &Store::stats, NoGil())
