@@ -1,0 +1,183 @@
+"""The commands: what each takes, and what it does with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engram import __version__
+from engram._errors import InvalidInput
+from engram.memories import Memory
+from engram.opening import open as open_store
+from engram.recall import Recall
+from engram.store import MemoryStore
+
+from . import embedder_choice, output
+from .importing import import_file
+
+app = typer.Typer(
+    name="engram",
+    help="Look after stores of memories.",
+    epilog="Exit codes: 0 fine, 1 damage found, 2 wrong use, 3 not usable now (locked, disk full).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+StorePath = Annotated[
+    Path, typer.Argument(metavar="PATH", help="The folder of the store.", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
+EmbedderName = Annotated[
+    str | None,
+    typer.Option(
+        "--embedder",
+        metavar="MODULE:NAME",
+        help="What turns texts into vectors: a function, an object with a method embed, or a class of such. "
+        "Default: WordLlama, when its 256 dimensions are the store's.",
+    ),
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"engram {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Look after stores of memories."""
+
+
+@app.command()
+def demo(
+    keep: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Keep the store in this folder.", show_default=False)
+    ] = None,
+) -> None:
+    """Store real text, kill the writer half way, reopen, ask questions, compare with FAISS."""
+    from engram.demo import run
+
+    run(output.console, keep)
+
+
+@app.command()
+def stats(path: StorePath, json: AsJson = False) -> None:
+    """Print what a store holds and counts."""
+    with _opened(path) as store:
+        figures = store.stats()
+    figures["bytes_on_disk"] = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    if json:
+        output.print_json(figures)
+    else:
+        output.print_stats(str(path), figures)
+
+
+@app.command()
+def verify(path: StorePath, json: AsJson = False) -> None:
+    """Read everything and check every checksum, and that log, graph and catalog agree.
+
+    Exits with 1 when something is damaged.
+    """
+    try:
+        with _opened(path) as store, output.waiting("verifying"):
+            checked = dataclasses.asdict(store.verify())
+    except Exception as error:
+        if json:
+            output.print_json(output.describe_error(error))
+        raise
+    if json:
+        output.print_json({"ok": True, **checked})
+    else:
+        output.console.print(f"{path} is sound: {checked['memories']:,} memories.", highlight=False)
+
+
+@app.command()
+def recall(
+    path: StorePath,
+    text: Annotated[str | None, typer.Argument(help="What to recall.", show_default=False)] = None,
+    k: Annotated[int, typer.Option("-k", help="How many memories.")] = 10,
+    vector: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.npy", help="Recall with this vector, not a text.", show_default=False),
+    ] = None,
+    embedder: EmbedderName = None,
+    json: AsJson = False,
+) -> None:
+    """Print the memories nearest to a text."""
+    if (text is None) == (vector is None):
+        raise InvalidInput('give a text, or a vector with --vector: engram recall PATH "text"')
+    with _opened(path) as store:
+        if vector is not None:
+            found = store.recall(embedder_choice.read_vector(vector), k)
+        else:
+            with output.waiting("loading the embedder"):
+                chosen = embedder_choice.choose(embedder, store)
+            found = store.recall(embedder_choice.embed(chosen, text or "", store.dim), k)
+        if json:
+            output.print_json({"hits": [_describe(store, found, at) for at in range(len(found))]})
+        else:
+            output.print_hits(found)
+
+
+@app.command("import")
+def import_(
+    path: StorePath,
+    file: Annotated[Path, typer.Argument(help="A .npy, .npz, .fvecs or .jsonl file.", show_default=False)],
+    metric: Annotated[
+        str | None, typer.Option(help='"cosine", "l2" or "ip", when the store is created. [default: cosine]')
+    ] = None,
+    id_prefix: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT",
+            help="Rows without an id are called this and their number. [default: the file's name and a dash]",
+            show_default=False,
+        ),
+    ] = None,
+    embedder: EmbedderName = None,
+    json: AsJson = False,
+) -> None:
+    """Store the rows of a file: vectors of .npy and .fvecs, memories of .npz and .jsonl.
+
+    An .npz has the array "vectors" (n, dim) and may have "ids" and "contents" of length n. A line of .jsonl
+    is an object with "vector" or "content" (or both), and may have "id", "metadata" and "confidence".
+    """
+    began = time.perf_counter()
+    prefix = f"{file.stem}-" if id_prefix is None else id_prefix
+    stored, total = import_file(path, file, metric, prefix, embedder)
+    seconds = time.perf_counter() - began
+    if json:
+        output.print_json({"stored": stored, "memories": total, "seconds": round(seconds, 3)})
+    else:
+        output.console.print(
+            f"Stored {stored:,} memories in {seconds:.1f} s; {path} now holds {total:,}.", highlight=False
+        )
+
+
+def _opened(path: Path) -> MemoryStore:
+    with output.waiting(f"opening {path}"):
+        return open_store(path, read_only=True)
+
+
+def _describe(store: MemoryStore, found: Recall, at: int) -> dict[str, Any]:
+    hit = found[at]
+    memory: Memory | None = store.get(hit.id)
+    return {
+        "id": hit.id,
+        "distance": hit.distance,
+        "confidence": hit.confidence,
+        "tier": hit.tier,
+        "content": hit.content,
+        "metadata": hit.metadata,
+        "created_at": None if memory is None else memory.created_at,
+    }

@@ -1,0 +1,89 @@
+"""What the commands print: answers on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from engram._errors import CorruptionError
+from engram.recall import Recall
+
+console = Console()
+_aside = Console(stderr=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object, as it is, for a script."""
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def describe_error(error: Exception) -> dict[str, Any]:
+    """An error as a script reads it."""
+    described = {"ok": False, "error": str(error), "kind": type(error).__name__}
+    if isinstance(error, CorruptionError):
+        described |= {"file": error.file, "offset": error.offset}
+    return described
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner on a terminal, for what has no measure."""
+    with _aside.status(f"{what} ..."):
+        yield
+
+
+@contextmanager
+def progress() -> Iterator[Progress]:
+    """A bar on a terminal."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    with Progress(*columns, console=_aside, transient=True) as bars:
+        yield bars
+
+
+def print_stats(path: str, figures: dict[str, Any]) -> None:
+    """The counters of a store, part by part."""
+    table = Table(title=path, show_header=False, box=None, title_justify="left")
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            table.add_row(f"[bold]{name}[/bold]", "")
+            for key, number in value.items():
+                table.add_row(f"  {key}", _written(number))
+        else:
+            table.add_row(name, _written(value))
+    console.print(table)
+
+
+def print_hits(found: Recall) -> None:
+    """A table of hits, nearest first."""
+    table = Table(box=None)
+    table.add_column("distance", justify="right")
+    table.add_column("id", overflow="fold")
+    table.add_column("content", overflow="fold")
+    for hit in found:
+        table.add_row(f"{hit.distance:.4f}", _plain(hit.id), _plain(hit.content or ""))
+    console.print(table)
+
+
+def _plain(text: str) -> Any:
+    from rich.text import Text
+
+    return Text(text)
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "-"}[value]
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.3f}"
+    return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)
