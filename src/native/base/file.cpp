@@ -279,4 +279,12 @@ FileSystem& FileSystem::system() {
   return files;
 }
 
+void discard(FileSystem& files, const Path& path) noexcept {
+  try {
+    files.remove(path);
+  } catch (...) {
+    // It stays: whoever needs the name removes it first.
+  }
+}
+
 }  // namespace engram

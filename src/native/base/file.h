@@ -66,20 +66,27 @@ class FileSystem {
   virtual void sync_folder(const Path& path) = 0;  // makes creations, renames and removals in it durable
   virtual bool exists(const Path& path) = 0;
   virtual std::vector<std::string> list(const Path& folder) = 0;  // names, sorted, without . and ..
-  static FileSystem& system();  // the operating system's own
+  static FileSystem& system();                                    // the operating system's own
 };
 
-// Replaces `path` by `content` so that a crash leaves the old file or the new one whole: written beside as
-// `path`.tmp, synced, renamed, folder synced. `write` gets the open temporary file.
+// Removes `path` if it can.
+void discard(FileSystem& files, const Path& path) noexcept;
+
+// Replaces `path` by what `write` writes so that a crash leaves the old file or the new one whole: written
+// beside as `path`.tmp, synced, renamed, folder synced. `write` gets the open temporary file; what it throws
+// is passed on.
 template <class Write>
 void write_atomically(FileSystem& files, const Path& path, Write&& write) {
   Path beside = path;
   beside += ".tmp";
   if (files.exists(beside)) files.remove(beside);
-  {
+  try {
     std::unique_ptr<File> file = files.open(beside, OpenMode::kCreate);
     write(*file);
     file->sync_data();
+  } catch (...) {
+    discard(files, beside);  // what may be missing is room
+    throw;
   }
   files.rename(beside, path);
   files.sync_folder(path.has_parent_path() ? path.parent_path() : Path("."));
