@@ -23,18 +23,47 @@ struct Candidate {
   }
 };
 
-float distance(const simd::Kernels& kernels, hnsw::Metric metric, const float* a, const float* b,
-               std::size_t dim) {
-  switch (metric) {
-    case hnsw::Metric::kCosine:
-      return kernels.cosine(a, b, dim);
-    case hnsw::Metric::kL2:
-      return kernels.l2(a, b, dim);
-    case hnsw::Metric::kIp:
-      return 1.0f - kernels.dot(a, b, dim);
+// Scores what was gathered, some dozens of rows by one kernel call.
+class Scorer {
+ public:
+  Scorer(hnsw::Metric metric, const float* cue, std::size_t dim) : metric_(metric), cue_(cue), dim_(dim) {}
+
+  template <class Offer>
+  void add(const PendingMemory& memory, Offer&& offer) {
+    memories_[count_] = &memory;
+    rows_[count_] = memory.vector;
+    if (++count_ == kMost) score(offer);
   }
-  return 0;
-}
+
+  template <class Offer>
+  void score(Offer&& offer) {
+    const simd::Kernels& kernels = simd::active();
+    switch (metric_) {
+      case hnsw::Metric::kCosine:
+        kernels.cosine_rows(cue_, rows_.data(), count_, dim_, distances_.data());
+        break;
+      case hnsw::Metric::kL2:
+        kernels.l2_rows(cue_, rows_.data(), count_, dim_, distances_.data());
+        break;
+      case hnsw::Metric::kIp:
+        kernels.dot_rows(cue_, rows_.data(), count_, dim_, distances_.data());
+        for (std::size_t i = 0; i < count_; ++i) distances_[i] = 1.0f - distances_[i];
+        break;
+    }
+    for (std::size_t i = 0; i < count_; ++i) offer(*memories_[i], distances_[i]);
+    count_ = 0;
+  }
+
+ private:
+  static constexpr std::size_t kMost = 64;
+  hnsw::Metric metric_;
+  const float* cue_;
+  std::size_t dim_;
+  std::size_t count_ = 0;
+  std::array<const PendingMemory*, kMost> memories_;
+  std::array<const float*, kMost> rows_;
+  std::array<float, kMost> distances_;
+};
 
 }  // namespace
 
@@ -71,18 +100,21 @@ struct Store::Merge {
 };
 
 void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const {
-  const simd::Kernels& kernels = simd::active();
   merge.blocks = queue_.view();
+  Scorer scorer(manifest_.metric, cue, manifest_.dim);
+  const auto offer = [&merge](const PendingMemory& memory, float distance) {
+    merge.offer({distance, memory.key, &memory, hnsw::kNoSlot});
+    ++merge.searched;
+  };
   for (const std::shared_ptr<Queue::Block>& block : *merge.blocks) {
     const std::size_t count = block->count.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < count; ++i) {
       const PendingMemory& memory = *block->memories[i];
-      if (memory.indexed.load(std::memory_order_acquire) || !memory.counts_at(snapshot)) continue;
-      const float nearness = distance(kernels, manifest_.metric, cue, memory.vector, manifest_.dim);
-      merge.offer({nearness, memory.key, &memory, hnsw::kNoSlot});
-      ++merge.searched;
+      const bool elsewhere = memory.indexed.load(std::memory_order_acquire);
+      if (!elsewhere && memory.counts_at(snapshot)) scorer.add(memory, offer);
     }
   }
+  scorer.score(offer);
 }
 
 void Store::walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, Merge& merge) const {
