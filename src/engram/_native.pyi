@@ -1,6 +1,7 @@
 # The native core, typed. One section a room; stubtest holds it against the built module.
 
 from collections.abc import Callable
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -145,3 +146,16 @@ def crc32c(data: bytes) -> int: ...
 # Takes a reference that is never given back: a forked child must not close its parent's SQLite connections,
 # not even when its interpreter ends.
 def leak(thing: object) -> None: ...
+
+# --- what was built (bind_info.cpp) ---
+
+class _BuildInfo(TypedDict):
+    version: str
+    compiler: str  # "GCC 12.2.0"
+    cxx: str  # "C++20"
+    baseline: str  # what all but the kernels needs: "x86-64-v2", "aarch64"
+    isa: str  # the kernels in use; ENGRAM_ISA chooses among `isa_available`
+    isa_available: list[str]  # those this processor runs, slowest first
+
+# Raises InvalidInput when ENGRAM_ISA names none of them.
+def build_info() -> _BuildInfo: ...

@@ -2,7 +2,7 @@
 //
 // Invariant: those files keep all they define but the table in anonymous namespaces and call no inline
 // function of the standard library: the linker keeps one copy of such a function, and it might be the one
-// with instructions this processor lacks. (flags.cmake has a test that looks into the object files.)
+// with instructions this processor lacks. (.ci/run looks into the object files.)
 #pragma once
 
 #include "simd/kernels.h"
