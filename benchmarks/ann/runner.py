@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ann.adapters import ADAPTERS, UnavailableError
-from benchmarks.ann.cache import IndexCache
+from benchmarks.ann.adapters import ADAPTERS
 from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.metrics import FloatArray, distances, median, recall, spread
+from benchmarks.common.cache import BuiltCache
+from benchmarks.common.installed import UnavailableError
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
 
@@ -93,21 +94,22 @@ def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
     return results
 
 
-def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, log_folder: Path) -> IndexCache:
+def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, log_folder: Path) -> BuiltCache:
     """Have the index in the cache, and its build times in ``measured``."""
     kind = ADAPTERS[measured.engine]
     adapter = kind(len(dataset.base), dataset.base.shape[1], dataset.metric)
     measured.source, measured.search_parameter = kind.source, kind.search_parameter
     measured.parameters = adapter.parameters()
     measured.version = _version(measured.engine, log_folder)
-    cache = IndexCache(
+    cache = BuiltCache(
+        "indexes",
         {
             "engine": measured.engine,
             "version": measured.version,
             "parameters": measured.parameters,
             "metric": dataset.metric,
             "data": dataset.checksum,
-        }
+        },
     )
     known = None if plan.rebuild else cache.get()
     # The index that is searched is the one built by all threads, as people build them, unless one thread is
@@ -148,7 +150,7 @@ def _version(engine: str, log_folder: Path) -> str:
 
 
 def _loaded(
-    dataset: Dataset, query_file: Path, measured: Measured, cache: IndexCache, log_folder: Path
+    dataset: Dataset, query_file: Path, measured: Measured, cache: BuiltCache, log_folder: Path
 ) -> _Live:
     worker = Worker(_TARGET, log_folder / f"{measured.engine}.log")
     try:

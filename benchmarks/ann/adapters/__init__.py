@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks.ann.adapters.annoy_ import Annoy
-from benchmarks.ann.adapters.base import Adapter, UnavailableError
+from benchmarks.ann.adapters.base import Adapter
 from benchmarks.ann.adapters.engram_ import Engram
 from benchmarks.ann.adapters.faiss_ import FaissFlat, FaissHnsw, FaissHnsw32, FaissHnswSq8, FaissIvf
 from benchmarks.ann.adapters.glass_ import Glass
@@ -15,7 +15,7 @@ from benchmarks.ann.adapters.toy import Exact, Shuffled
 from benchmarks.ann.adapters.usearch_ import Usearch, UsearchI8
 from benchmarks.ann.adapters.voyager_ import Voyager
 
-__all__ = ["ADAPTERS", "DEFAULT", "Adapter", "UnavailableError"]
+__all__ = ["ADAPTERS", "DEFAULT", "Adapter"]
 
 _ALL: list[type[Adapter]] = [
     Engram,

@@ -7,7 +7,6 @@ library's business; `labels` reads it after the clock has stopped.
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,17 +15,13 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common.machine import version_of
+from benchmarks.common.installed import installed
 
 Matrix = NDArray[np.float32]
 Search = Callable[[Any], Any]
 
 # Breadths of a graph walk: dense where the targets (0.90, 0.95, 0.99) usually lie.
 GRAPH_SWEEP = (10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 512, 800)
-
-
-class UnavailableError(RuntimeError):
-    """The engine cannot run here, and why: not installed, or not for this processor or metric."""
 
 
 class Adapter(ABC):
@@ -49,14 +44,7 @@ class Adapter(ABC):
     @classmethod
     def version(cls) -> str:
         """The installed version. Raises UnavailableError where the engine is not, or cannot be used."""
-        version = version_of(cls.distribution)
-        if version is None:
-            raise UnavailableError(f"not installed (pip install {cls.distribution})")
-        try:
-            importlib.import_module(cls.module)
-        except Exception as error:
-            raise UnavailableError(f"{cls.distribution} {version} does not import: {error}") from error
-        return version
+        return installed(cls.distribution, cls.module)
 
     @abstractmethod
     def parameters(self) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.ann.adapters.base import GRAPH_SWEEP, Adapter, Matrix, Search
+from benchmarks.common.installed import engram_version
 
 
 class Engram(Adapter):
@@ -21,15 +21,7 @@ class Engram(Adapter):
 
     @classmethod
     def version(cls) -> str:
-        """The version and a fingerprint of the installed code: another build is another engine."""
-        import importlib
-
-        version = super().version()
-        package = Path(str(importlib.import_module("engram").__file__)).parent
-        digest = hashlib.blake2b(digest_size=6)
-        for file in sorted([*package.rglob("*.so"), *package.glob("index.py")]):
-            digest.update(file.read_bytes())
-        return f"{version}+{digest.hexdigest()}"
+        return engram_version()
 
     def parameters(self) -> dict[str, Any]:
         return {"M": 16, "ef_construction": 200}

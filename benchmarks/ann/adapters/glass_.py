@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ann.adapters.base import GRAPH_SWEEP, Adapter, Matrix, Search, UnavailableError
+from benchmarks.ann.adapters.base import GRAPH_SWEEP, Adapter, Matrix, Search
+from benchmarks.common.installed import UnavailableError
 from benchmarks.common.machine import version_of
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ann.adapters.base import GRAPH_SWEEP, Adapter, Matrix, Search, UnavailableError
+from benchmarks.ann.adapters.base import GRAPH_SWEEP, Adapter, Matrix, Search
+from benchmarks.common.installed import UnavailableError
 from benchmarks.common.machine import is_intel
 
 

@@ -1,4 +1,4 @@
-"""Built indexes, kept by engine, version, parameters and data, so that a repeat does not build them again."""
+"""What took long to make (an index, a loaded store), kept by engine, version, parameters and data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Any
 from benchmarks.common.paths import cache_folder
 
 
-class IndexCache:
-    """The place of one index. It counts as there once its description is written, which happens last."""
+class BuiltCache:
+    """The place of one built thing, which counts as there once its description is: that is written last."""
 
-    def __init__(self, key: dict[str, Any]) -> None:
+    def __init__(self, kind: str, key: dict[str, Any]) -> None:
         text = json.dumps(key, sort_keys=True)
         digest = hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
         self._key = key
-        self.folder = cache_folder() / "indexes" / f"{key['engine']}-{digest}"
+        self.folder = cache_folder() / kind / f"{key['engine']}-{digest}"
         self._description = self.folder.with_suffix(".json")
 
     def get(self) -> dict[str, Any] | None:

@@ -1,0 +1,1 @@
+"""Durable vector stores side by side (``python -m benchmarks.durable --help``)."""

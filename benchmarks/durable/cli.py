@@ -1,0 +1,63 @@
+"""The command line of the comparison of durable stores."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from benchmarks.ann import datasets
+from benchmarks.ann.readers import DataError
+from benchmarks.ann.report import write_json
+from benchmarks.common.console import wide_console
+from benchmarks.common.paths import results_folder
+from benchmarks.durable import report
+from benchmarks.durable.adapters import DEFAULT, STORES
+from benchmarks.durable.runner import Plan, run
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.durable",
+        description="Engram's store beside others that keep vectors on disk, with the syncs each makes.",
+    )
+    parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
+    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    parser.add_argument("--limit", type=int, default=100_000, help="vectors to store (default: 100000)")
+    parser.add_argument("--query-count", type=int, default=500, help="recalls a round (default: 500)")
+    parser.add_argument("--stores", help=f"comma-separated (default: all; known: {', '.join(STORES)})")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of turns (default: 3)")
+    parser.add_argument(
+        "--load-seconds",
+        type=float,
+        default=60.0,
+        help="a store that loads for longer is cut off (default: 60)",
+    )
+    parser.add_argument("--reload", action="store_true", help="load again what the cache holds")
+    parser.add_argument("--name", default="durable", help="name of the result file (default: durable)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, write; 0 when it could, 2 when the arguments or the data cannot be used."""
+    options = _parser().parse_args(arguments)
+    stores = list(DEFAULT) if options.stores is None else [name.strip() for name in options.stores.split(",")]
+    unknown = [name for name in stores if name not in STORES]
+    if unknown:
+        print(f"error: unknown store {', '.join(unknown)}; known are {', '.join(STORES)}", file=sys.stderr)
+        return 2
+    try:
+        dataset = datasets.load(
+            options.dataset, options.data, limit=options.limit, queries=options.query_count
+        )
+    except DataError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    plan = Plan(stores, rounds=options.rounds, load_seconds=options.load_seconds, reload=options.reload)
+    measured = run(plan, dataset, results_folder() / "logs")
+    content = report.result(dataset, measured, " ".join(arguments if arguments is not None else sys.argv[1:]))
+    write_json(content, results_folder() / f"{options.name}.json")
+    console = wide_console()
+    report.print_tables(content, console)
+    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    return 0
