@@ -1,0 +1,45 @@
+"""All comparisons, one after the other: ``python -m benchmarks`` (100,000 vectors), ``--full`` (a million).
+
+``--only ann,durable,queue`` leaves some out; other arguments go to the comparison of vector indexes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks.ann import cli as ann
+from benchmarks.durable import cli as durable
+from benchmarks.queue import cli as queue
+
+_PARTS = ("ann", "durable", "queue")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--full", action="store_true", help="a million vectors and all queries")
+    parser.add_argument("--only", default=",".join(_PARTS), help=f"of {', '.join(_PARTS)} (default: all)")
+    parser.add_argument(
+        "--dataset", default="auto", help="for all parts (default: auto, the best that is there)"
+    )
+    options, others = parser.parse_known_args()
+    wanted = options.only.split(",")
+    if not set(wanted) <= set(_PARTS):
+        parser.error(f"--only takes {', '.join(_PARTS)}, not {options.only}")
+    size = "full" if options.full else "short"
+    data = ["--dataset", options.dataset]
+    codes = []
+    if "ann" in wanted:
+        short = ["--limit", "100000", "--query-count", "1000"]
+        codes.append(ann.main([*data, "--name", f"ann-{size}", *([] if options.full else short), *others]))
+    if "durable" in wanted:
+        short = ["--load-seconds", "20", "--query-count", "200", "--rounds", "2"]
+        full = ["--load-seconds", "600"]
+        codes.append(durable.main([*data, "--name", f"durable-{size}", *(full if options.full else short)]))
+    if "queue" in wanted:
+        short = ["--seconds", "1", "--rounds", "2"]
+        codes.append(queue.main([*data, "--name", f"queue-{size}", *([] if options.full else short)]))
+    return max(codes, default=0)
+
+
+sys.exit(main())

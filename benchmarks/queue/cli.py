@@ -1,0 +1,138 @@
+"""The command line: every setting, turn by turn, and a table."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from benchmarks.ann import datasets
+from benchmarks.ann.metrics import median, spread
+from benchmarks.ann.readers import DataError
+from benchmarks.ann.report import write_json
+from benchmarks.common.console import wide_console
+from benchmarks.common.machine import describe
+from benchmarks.common.paths import cache_folder, results_folder
+from benchmarks.common.progress import say
+from benchmarks.common.worker import Worker, WorkerError
+
+_TARGET = "benchmarks.queue.worker:QueueWorker"
+MODES = ("always", "interval", "never")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.queue",
+        description="What store() costs its caller when a thread indexes behind it, and when it does so itself.",
+    )
+    parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
+    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    parser.add_argument("--prefill", type=int, default=20_000, help="memories already there (default: 20000)")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="of storing, each setting and round (default: 2)"
+    )
+    parser.add_argument("--writers", default="1,4", help="threads that store (default: 1,4)")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="calls a second of each writer (default: flat out)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of turns (default: 3)")
+    parser.add_argument("--name", default="queue", help="name of the result file (default: queue)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, write; 0 when it could, 2 when it could not."""
+    options = _parser().parse_args(arguments)
+    try:
+        limit = options.prefill + 200_000
+        dataset = datasets.load(options.dataset, options.data, limit=limit, queries=1)
+        if len(dataset.base) < 2 * options.prefill:
+            raise ValueError(f"{dataset.name} is too small for --prefill {options.prefill}: it needs twice that")
+        settings = [
+            {"fsync": mode, "indexing": indexing, "writers": int(writers)}
+            for mode in MODES
+            for writers in options.writers.split(",")
+            for indexing in ("async", "sync")
+        ]
+        version, figures = _measure(options, settings, dataset)
+    except (DataError, WorkerError, ValueError) as error:
+        print(f"error: {str(error).removeprefix('UnavailableError: ')}", file=sys.stderr)
+        return 2
+    rows = [
+        {**setting, **{name: median([one[name] for one in rounds]) for name in rounds[0]}}
+        | {"per_second_spread": spread([one["per_second"] for one in rounds])}
+        for setting, rounds in zip(settings, figures, strict=True)
+    ]
+    content = {
+        "command": " ".join(arguments if arguments is not None else sys.argv[1:]),
+        "machine": describe(),
+        "version": version,
+        "dataset": {"name": dataset.name, "dim": dataset.base.shape[1], "prefill": options.prefill},
+        "settings": rows,
+    }
+    write_json(content, results_folder() / f"{options.name}.json")
+    console = wide_console()
+    console.print(_table(content))
+    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    return 0
+
+
+def _measure(
+    options: argparse.Namespace, settings: list[dict[str, Any]], dataset: datasets.Dataset
+) -> tuple[str, list[list[dict[str, float]]]]:
+    """Each setting once a round, in a process and a folder of its own."""
+    base, _ = dataset.files()
+    log = results_folder() / "logs" / "queue.log"
+    with Worker(_TARGET, log) as worker:
+        version = str(worker.call("version"))
+    figures: list[list[dict[str, float]]] = [[] for _ in settings]
+    for round_number in range(options.rounds):
+        say(f"round {round_number + 1} of {options.rounds}")
+        for at in range(len(settings)):
+            turn = (at + round_number) % len(settings)
+            folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=cache_folder()))
+            try:
+                with Worker(_TARGET, log) as worker:
+                    figures[turn].append(
+                        worker.call(
+                            "measure",
+                            base=str(base),
+                            metric=dataset.metric,
+                            folder=str(folder),
+                            prefill=options.prefill,
+                            seconds=options.seconds,
+                            rate=options.rate,
+                            **settings[turn],
+                        )
+                    )
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+    return version, figures
+
+
+def _table(content: dict[str, Any]) -> Table:
+    data = content["dataset"]
+    table = Table(
+        title=f"store() into {data['prefill']:,} memories of {data['name']} ({data['dim']} dimensions)"
+    )
+    for heading in ("fsync", "writers", "indexing"):
+        table.add_column(heading)
+    for heading in ("stores /s", "p50 us", "p95 us", "p99 us", "slowest us", "indexed /s", "lag s"):
+        table.add_column(heading, justify="right")
+    for row in content["settings"]:
+        table.add_row(
+            row["fsync"],
+            str(row["writers"]),
+            "behind the caller" if row["indexing"] == "async" else "in the caller",
+            f"{row['per_second']:,.0f}",
+            *(f"{row[name]:,.1f}" for name in ("p50_us", "p95_us", "p99_us")),
+            f"{row['most_us']:,.0f}",
+            f"{row['indexed_per_second']:,.0f}",
+            f"{row['index_lag_seconds']:.2f}",
+        )
+    return table
