@@ -25,6 +25,8 @@ def check_int(name: str, value: object, least: int, most: int | None = None) -> 
 
 def check_number(name: str, value: object, remedy: str) -> float:
     """`value` as a finite float; numpy's numbers count, bools do not."""
+    if type(value) is float and math.isfinite(value):
+        return value
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InvalidInput(f"{name} is {value!r}; {remedy}")
     try:

@@ -60,3 +60,8 @@ class CorruptionError(EngramError):
         super().__init__(message)
         self.file = file
         self.offset = offset
+
+
+for _each in list(globals().values()):
+    if isinstance(_each, type):
+        _each.__module__ = "engram"  # where programs find them, and what a traceback should say

@@ -94,7 +94,7 @@ class MemoryStore:
         id = check_id(id)
         content = check_content(content)
         text = encode_metadata(metadata)
-        confidence = 1.0 if confidence == 1.0 else check_confidence(confidence)
+        confidence = check_confidence(confidence)
         fsync = check_fsync(fsync)
         if vector is None:
             vector = self._embed([self._text_to_embed(content)])[0]
@@ -236,7 +236,10 @@ class MemoryStore:
 
     def __contains__(self, id: object) -> bool:
         self._check_open()
-        return isinstance(id, str) and id in self._native
+        try:
+            return check_id(id) in self._native
+        except InvalidInput:  # nothing can be stored under it
+            return False
 
     def __len__(self) -> int:
         self._check_open()

@@ -1,0 +1,376 @@
+"""Every bad argument gets an error that names it, and changes nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engram
+
+DIM = 4
+GOOD = [1.0, 2.0, 3.0, 4.0]
+
+
+def contents_of(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def state_of(store: engram.MemoryStore) -> Any:
+    memories = [store.get(id) for id in sorted(store)]
+    return [(each.id, each.vector.tobytes(), each.content, each.metadata) for each in memories if each is not None]
+
+
+BAD_VECTORS: dict[str, tuple[Any, type[Exception], str]] = {
+    "too short": ([1.0, 2.0, 3.0], engram.DimensionMismatch, r"3 dimensions, this store has 4"),
+    "too long": (np.ones(5, np.float32), engram.DimensionMismatch, r"5 dimensions, this store has 4"),
+    "empty": ([], engram.DimensionMismatch, r"0 dimensions, this store has 4"),
+    "a scalar": (1.0, engram.DimensionMismatch, r"shape \(\)"),
+    "a matrix": (np.ones((1, 4)), engram.DimensionMismatch, r"shape \(1, 4\)"),
+    "NaN": ([1, 2, np.nan, 4], engram.InvalidVector, r"(?i)nan|finite"),
+    "infinity": ([1, 2, np.inf, 4], engram.InvalidVector, r"(?i)inf|finite"),
+    "minus infinity": (np.array([1, -np.inf, 1, 1], np.float32), engram.InvalidVector, r"(?i)inf|finite"),
+    "beyond float32": ([1, 2, 1e39, 4], engram.InvalidVector, r"1e\+39 at index \[2\]"),
+    "a square beyond float32": ([1e30, 0, 0, 0], engram.InvalidVector, r"length"),
+    "zero under cosine": ([0, 0, 0, 0], engram.InvalidVector, r"(?i)zero"),
+    "almost zero under cosine": ([1e-30, 0, 0, 0], engram.InvalidVector, r"(?i)short|zero|small"),
+    "complex": (np.ones(4, np.complex64), engram.InvalidVector, r"complex64"),
+    "object": (np.array([1, 2, 3, None], object), engram.InvalidVector, r"object"),
+    "bool": (np.ones(4, bool), engram.InvalidVector, r"bool"),
+    "str": (["1", "2", "3", "4"], engram.InvalidVector, r"<U1"),
+    "bytes": (np.array([b"a"] * 4), engram.InvalidVector, r"S1"),
+    "dates": (np.array(["2020-01-01"] * 4, "M8[D]"), engram.InvalidVector, r"datetime64"),
+    "ragged": ([[1, 2], [3, 4, 5]], engram.InvalidVector, r"array of numbers"),
+    "huge integers": ([2**70, 1, 1, 1], engram.InvalidVector, r"object"),
+    "a dict": ({"a": 1}, engram.InvalidVector, r"object"),
+}
+
+BAD_IDS: dict[str, tuple[Any, str]] = {
+    "None": (None, r"None.*NoneType"),
+    "int": (7, r"7.*int"),
+    "bytes": (b"a", r"bytes"),
+    "empty": ("", r"empty"),
+    "513 bytes": ("x" * 513, r"513 bytes"),
+    "514 bytes in 257 characters": ("é" * 257, r"514 bytes"),
+    "half a surrogate": ("a\ud800", r"surrogate"),
+}
+
+BAD_METADATA: dict[str, tuple[Any, str]] = {
+    "a list": ([1], r"list"),
+    "a str": ("{}", r"str"),
+    "an int key": ({1: "a"}, r"key 1"),
+    "a list in it": ({"tags": ["a"]}, r"'tags'.*list"),
+    "a dict in it": ({"deep": {"a": 1}}, r"'deep'.*dict"),
+    "an object in it": ({"o": object()}, r"'o'.*object"),
+    "bytes in it": ({"b": b"x"}, r"'b'.*bytes"),
+    "NaN in it": ({"n": float("nan")}, r"'n'.*nan"),
+    "infinity in it": ({"n": float("inf")}, r"'n'.*inf"),
+    "half a surrogate in it": ({"s": "\udc00"}, r"surrogate"),
+    "half a surrogate in a key": ({"\udc00": 1}, r"surrogate"),
+    "an int of 5,000 digits": ({"n": 10**5000}, r"JSON"),
+}
+
+BAD_CONFIDENCES: list[Any] = [0, 0.0, -0.5, 1.0000001, 2, float("nan"), float("inf"), True, "1", None, 1j, 10**400]
+
+
+@pytest.fixture
+def store(folder: Path) -> Any:
+    with engram.open(folder, DIM, metric="cosine", fsync="never") as opened:
+        opened.store("kept", GOOD, content="text", metadata={"a": 1})
+        before = state_of(opened)
+        end = opened.stats()["log"]["end_lsn"]
+        yield opened
+        assert state_of(opened) == before
+        assert opened.stats()["log"]["end_lsn"] == end, "a refused call wrote to the log"
+
+
+@pytest.mark.parametrize(("vector", "kind", "said"), BAD_VECTORS.values(), ids=BAD_VECTORS)
+def test_a_bad_vector_is_refused(store: engram.MemoryStore, vector: Any, kind: type[Exception], said: str) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: store.store("kept", vector, content="another"),
+        lambda: store.store("new", vector),
+        lambda: store.recall(vector),
+    ]
+    for call in calls:
+        with pytest.raises(kind, match=said) as caught:
+            call()
+        assert isinstance(caught.value, (engram.InvalidInput, ValueError, engram.EngramError))
+        assert isinstance(caught.value, ValueError)
+
+
+@pytest.mark.parametrize("name", sorted(set(BAD_VECTORS) - {"bool"}))  # beside numbers, numpy makes bools numbers
+def test_one_bad_row_refuses_all(store: engram.MemoryStore, name: str) -> None:
+    rows: Any = [GOOD, BAD_VECTORS[name][0]]
+    for call in (lambda: store.store_many(["new", "kept"], rows), lambda: store.recall_many(rows)):
+        with pytest.raises(engram.InvalidInput):
+            call()
+
+
+def test_the_bad_row_is_named(store: engram.MemoryStore) -> None:
+    rows = np.ones((5, DIM))
+    rows[3, 1] = np.nan
+
+    with pytest.raises(engram.InvalidVector, match="3"):
+        store.store_many([*"abcde"], rows)
+    with pytest.raises(engram.InvalidInput, match="row 2"):
+        store.store_many(["a", "b", ""], np.ones((3, DIM)))
+    with pytest.raises(engram.InvalidInput, match="row 1"):
+        store.store_many(["a", "b"], np.ones((2, DIM)), metadata=[None, {"x": []}])
+
+
+@pytest.mark.parametrize(("shape", "said"), [((3, 5), "5 dimensions"), ((4,), "shape"), ((1, 3, 4), "shape")])
+def test_many_vectors_of_another_shape_are_refused(
+    store: engram.MemoryStore, shape: tuple[int, ...], said: str
+) -> None:
+    for call in (lambda: store.store_many(["a", "b", "c"], np.ones(shape)), lambda: store.recall_many(np.ones(shape))):
+        with pytest.raises(engram.DimensionMismatch, match=said):
+            call()
+
+
+@pytest.mark.parametrize(("id", "said"), BAD_IDS.values(), ids=BAD_IDS)
+def test_a_bad_id_is_refused(store: engram.MemoryStore, id: Any, said: str) -> None:
+    for call in (
+        lambda: store.store(id, GOOD),
+        lambda: store.store_many(["new", id], [GOOD, GOOD]),
+        lambda: store.forget(id),
+        lambda: store.get(id),
+    ):
+        with pytest.raises(engram.InvalidInput, match=said):
+            call()
+    assert id not in store
+
+
+def test_an_id_of_512_bytes_is_taken(folder: Path) -> None:
+    with engram.open(folder, DIM) as store:
+        for id in ("x" * 512, "é" * 256, "𝄞" * 128):
+            store.store(id, GOOD)
+            assert id in store
+
+
+@pytest.mark.parametrize(("metadata", "said"), BAD_METADATA.values(), ids=BAD_METADATA)
+def test_bad_metadata_is_refused(store: engram.MemoryStore, metadata: Any, said: str) -> None:
+    for call in (
+        lambda: store.store("new", GOOD, metadata=metadata),
+        lambda: store.store_many(["new"], [GOOD], metadata=[metadata]),
+    ):
+        with pytest.raises(engram.InvalidInput, match=said):
+            call()
+
+
+def test_numpy_values_are_taken_as_metadata(folder: Path) -> None:
+    given = {"i": np.int64(3), "f": np.float32(0.5), "b": np.bool_(True), "s": np.str_("x"), "d": np.float64(0.1)}
+    with engram.open(folder, DIM) as store:
+        store.store("a", GOOD, metadata=given)
+        found = store.get("a")
+        assert found is not None
+        assert found.metadata == {"i": 3, "f": 0.5, "b": True, "s": "x", "d": 0.1}
+        json.dumps(found.metadata)
+
+
+@pytest.mark.parametrize("content", [1, b"bytes", ["list"], "\ud83d"], ids=repr)
+def test_a_bad_content_is_refused(store: engram.MemoryStore, content: Any) -> None:
+    for call in (
+        lambda: store.store("new", GOOD, content=content),
+        lambda: store.store_many(["new"], [GOOD], contents=[content]),
+    ):
+        with pytest.raises(engram.InvalidInput, match="content"):
+            call()
+
+
+def test_a_memory_too_large_for_the_log_is_refused_before_any_is_stored(store: engram.MemoryStore) -> None:
+    huge = "x" * (9 << 20)
+    with pytest.raises(engram.InvalidInput):
+        store.store("new", GOOD, content=huge)
+    with pytest.raises(engram.InvalidInput, match="at most"):
+        store.store_many(["new", "huge"], [GOOD, GOOD], contents=[None, huge])
+    with pytest.raises(engram.InvalidInput, match="at most"):
+        store.store_many(["new", "huge"], [GOOD, GOOD], metadata=[None, {"x": "é" * (5 << 20)}])
+
+
+@pytest.mark.parametrize("confidence", BAD_CONFIDENCES, ids=lambda each: str(each)[:10])
+def test_a_bad_confidence_is_refused(store: engram.MemoryStore, confidence: Any) -> None:
+    with pytest.raises(engram.InvalidInput, match="confidence"):
+        store.store("new", GOOD, confidence=confidence)
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.0, "1", None, True, np.float64(3), [1], 2.5], ids=repr)
+def test_a_bad_k_is_refused(store: engram.MemoryStore, k: Any) -> None:
+    for call in (
+        lambda: store.recall(GOOD, k),
+        lambda: store.recall(GOOD, 1, ef=0 if k is None else k),
+        lambda: store.recall_many([GOOD], k),
+    ):
+        with pytest.raises(engram.InvalidInput, match=r"\b(k|ef)\b"):
+            call()
+
+
+@pytest.mark.parametrize("fsync", ["", "sometimes", "ALWAYS", 1, True], ids=repr)
+def test_a_bad_fsync_is_refused(store: engram.MemoryStore, tmp_path: Path, fsync: Any) -> None:
+    for call in (
+        lambda: store.store("new", GOOD, fsync=fsync),
+        lambda: store.store_many(["new"], [GOOD], fsync=fsync),
+        lambda: store.forget("kept", fsync=fsync),
+        lambda: engram.open(tmp_path / "other", DIM, fsync=fsync),
+    ):
+        with pytest.raises(engram.InvalidInput, match="fsync"):
+            call()
+    assert not (tmp_path / "other").exists()
+
+
+def test_lists_of_unequal_length_are_refused(store: engram.MemoryStore) -> None:
+    two = np.ones((2, DIM))
+    for call, said in (
+        (lambda: store.store_many(["a"], two), "2 vectors for 1 ids"),
+        (lambda: store.store_many(["a", "b"], two, contents=["x"]), "contents has 1"),
+        (lambda: store.store_many(["a", "b"], two, metadata=[{}] * 3), "metadata has 3"),
+        (lambda: store.store_many("ab", two), "ids is a single str"),
+        (lambda: store.store_many(["a", "b"], two, contents="xy"), "contents is a single str"),
+        (lambda: store.store_many(["a", "b"], two, metadata={"a": 1}), "metadata is a single dict"),
+        (lambda: store.store_many(7, two), "ids is of type int"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(engram.InvalidInput, match=said):
+            call()
+
+
+def test_neither_vector_nor_text_is_refused(store: engram.MemoryStore) -> None:
+    for call in (
+        lambda: store.store("new"),
+        lambda: store.store("new", content="text"),
+        lambda: store.store_many(["new"]),
+        lambda: store.store_many(["new"], contents=["text"]),
+        lambda: store.recall("text"),
+        lambda: store.recall_many(["text"]),
+    ):
+        with pytest.raises(engram.InvalidInput, match="vector"):
+            call()
+
+
+@pytest.mark.parametrize("lsn", [-1, 10**15, 1.5, "0", None, True], ids=repr)
+def test_a_token_that_was_never_given_out_is_refused(store: engram.MemoryStore, lsn: Any) -> None:
+    with pytest.raises(engram.InvalidInput, match="lsn"):
+        store.wait(lsn, "durable")
+
+
+def test_a_bad_wait_is_refused(store: engram.MemoryStore) -> None:
+    for call in (
+        lambda: store.wait(0, "written"),  # type: ignore[arg-type]
+        lambda: store.wait(0, "durable", timeout=-1),
+        lambda: store.wait_indexed(timeout=float("nan")),
+        lambda: store.store("new", GOOD, timeout="soon"),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(engram.InvalidInput):
+            call()
+
+
+# -- opening
+
+
+def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("text")
+    for path in (file, file / "below"):
+        with pytest.raises(engram.EngramError, match="file"):
+            engram.open(path, DIM)
+    assert file.read_text() == "text"
+
+
+def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    before = contents_of(tmp_path)
+
+    for read_only in (False, True):
+        with pytest.raises(engram.InvalidInput, match="not an Engram store"):
+            engram.open(tmp_path, DIM, read_only=read_only)
+
+    assert contents_of(tmp_path) == before
+
+
+def test_an_empty_folder_becomes_a_store(tmp_path: Path) -> None:
+    with engram.open(tmp_path, DIM) as store:
+        store.store("a", GOOD)
+    with engram.open(str(tmp_path)) as store:
+        assert list(store) == ["a"]
+
+
+def test_a_new_store_needs_a_dimension(tmp_path: Path) -> None:
+    for path in (tmp_path / "new", None):
+        with pytest.raises(engram.InvalidInput, match="dim"):
+            engram.open(path)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("dim", [0, -1, 65_537, 1.0, "4", True, 2**40], ids=repr)
+def test_a_bad_dimension_is_refused(tmp_path: Path, dim: Any) -> None:
+    with pytest.raises(engram.InvalidInput, match="dim"):
+        engram.open(tmp_path / "new", dim)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("path", [7, b"bytes", "", "a\0b", 1.5], ids=repr)
+def test_a_bad_path_is_refused(path: Any) -> None:
+    with pytest.raises(engram.InvalidInput, match="path"):
+        engram.open(path, DIM)
+
+
+def test_other_bad_arguments_of_open_are_refused(tmp_path: Path) -> None:
+    calls: list[tuple[Callable[[], object], str]] = [
+        (lambda: engram.open(tmp_path / "new", DIM, metric="euclid"), "metric"),  # type: ignore[arg-type]
+        (lambda: engram.open(tmp_path / "new", DIM, config={"M": 8}), "config"),  # type: ignore[arg-type]
+        (lambda: engram.open(tmp_path / "new", DIM, embedder="e5"), "embedder"),  # type: ignore[arg-type]
+        (lambda: engram.open(None, DIM, read_only=True), "read-only"),
+    ]
+    for call, said in calls:
+        with pytest.raises(engram.InvalidInput, match=said):
+            call()
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_store_of_another_dimension_or_metric_is_refused(folder: Path) -> None:
+    engram.open(folder, DIM, metric="l2").close()
+
+    for read_only in (False, True):
+        with pytest.raises(engram.DimensionMismatch, match=r"4 dimensions, not 5"):
+            engram.open(folder, 5, read_only=read_only)
+        with pytest.raises(engram.InvalidInput, match='"l2", not "ip"'):
+            engram.open(folder, DIM, metric="ip", read_only=read_only)
+    with engram.open(folder, DIM, metric="l2") as store:
+        assert (store.dim, store.metric) == (DIM, "l2")
+
+
+@pytest.mark.parametrize("file", ["manifest", "catalog.sqlite"])
+def test_a_store_of_a_newer_version_is_refused(folder: Path, file: str) -> None:
+    with engram.open(folder, DIM) as store:
+        store.store("a", GOOD)
+    path = folder / file
+    written = bytearray(path.read_bytes())
+    at = 8 if file == "manifest" else 60  # the format version; SQLite's user_version
+    written[at : at + 4] = (99).to_bytes(4, "little" if file == "manifest" else "big")
+    path.write_bytes(written)
+
+    for read_only in (False, True):
+        with pytest.raises(engram.UnsupportedFormat, match=r"99.*upgrade"):
+            engram.open(folder, read_only=read_only)
+    assert path.read_bytes() == bytes(written)
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) -> None:
+    with pytest.raises(engram.EngramError, match="proc"):
+        engram.open("/proc/engram/memories", DIM)
+
+
+def test_a_read_only_store_refuses_to_write(folder: Path) -> None:
+    with engram.open(folder, DIM) as store:
+        store.store("a", GOOD)
+    with engram.open(folder, read_only=True) as store:
+        for call in (
+            lambda: store.store("b", GOOD),
+            lambda: store.store_many(["b"], [GOOD]),
+            lambda: store.forget("a"),
+        ):
+            with pytest.raises(engram.ReadOnlyStore, match="read_only"):
+                call()
+        assert list(store) == ["a"]
