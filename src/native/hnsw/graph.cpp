@@ -75,6 +75,22 @@ std::size_t Graph::search(const float* query, std::size_t k, std::size_t ef, std
   return impl_->search(query, k, ef, snapshot, keep, out);
 }
 
+std::size_t Graph::rank(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const {
+  return impl_->rank(query, among, k, out);
+}
+
+std::size_t Graph::slots() const {
+  return impl_->used.load(std::memory_order_acquire);
+}
+
+void Graph::each_present(const std::function<void(Slot)>& see) const {
+  impl_->each_present(see);
+}
+
+void Graph::save(File& file) const {
+  impl_->save(file);
+}
+
 Graph::Guard Graph::pin() const {
   return impl_->epochs.pin();
 }

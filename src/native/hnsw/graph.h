@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "base/file.h"
 #include "hnsw/epoch.h"
@@ -60,6 +61,14 @@ class Graph {
   using Keep = std::function<bool(Slot)>;
   std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
                      const Keep* keep, Hit* out) const;
+
+  // The k nearest of the given slots that are alive now, nearest first, by their full vectors alone.
+  std::size_t rank(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const;
+
+  // Slots below this have been in the graph.
+  std::size_t slots() const;
+  // Calls see(slot) for every slot that is not retired.
+  void each_present(const std::function<void(Slot)>& see) const;
 
   // While one of these lives, no slot that a search could see when it was made is used again.
   using Guard = Epochs::Pin;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -67,11 +68,26 @@ struct Graph::Impl {
   // search.cpp
   std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
                      const Keep* keep, Hit* out) const;
+  std::size_t rank(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const;
+
+  // save.cpp
+  void save(File& file) const;
 
   // retire.cpp
   void set_dead_at(Slot slot, std::uint64_t dead_at);
   void retire(Slot slot);
   void replace_entry(Slot gone);
+
+  // Calls see(slot) for every slot that was written and not retired.
+  template <class See>
+  void each_present(const See& see) const {
+    const std::size_t words = (used.load(std::memory_order_acquire) + 63) / 64;
+    for (std::size_t w = 0; w < words; ++w) {
+      for (std::uint64_t bits = nodes.present.word(w); bits != 0; bits &= bits - 1) {
+        see(static_cast<Slot>(w * 64 + static_cast<std::size_t>(std::countr_zero(bits))));
+      }
+    }
+  }
 
   Coding coding_of(const float* vector) const;
   SpinLock& lock_of(Slot slot) const { return locks[slot % locks.size()]; }

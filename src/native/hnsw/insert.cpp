@@ -8,12 +8,12 @@
 #include <mutex>
 
 #include "base/error.h"
+#include "hnsw/format.h"
 #include "hnsw/impl.h"
 
 namespace engram::hnsw {
 namespace {
 
-constexpr std::size_t kMostLevels = 24;
 // Of equal codes: how many a node links to before the next hangs further down, and how far down that may go.
 constexpr std::size_t kTwins = 6;
 constexpr std::uint64_t kMostSteps = 256;
@@ -55,7 +55,7 @@ std::size_t Graph::Impl::level_of(Slot slot) const {
   const std::uint64_t random = mix(options.seed + (std::uint64_t{slot} + 1) * 0x9E3779B97F4A7C15U);
   const double unit = (static_cast<double>(random >> 11) + 1) * 0x1p-53;  // (0, 1]
   const double level = -std::log(unit) / std::log(static_cast<double>(options.m));
-  return std::min(static_cast<std::size_t>(level), kMostLevels);
+  return std::min(static_cast<std::size_t>(level), format::kMostLevels);
 }
 
 Coding Graph::Impl::coding_of(const float* vector) const {

@@ -8,10 +8,12 @@
 //  (2) The first 2 MiB of an array lie on small pages, so that a small array costs what it holds and no more.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <vector>
 
 namespace engram::hnsw {
@@ -53,6 +55,11 @@ class ChunkedArray {
 
   std::byte* at(std::size_t index) const {
     return chunk(index >> shift_).load(std::memory_order_relaxed) + (index & mask_) * stride_;
+  }
+
+  // The bytes of elements [index, index + count), as far as they lie in one piece.
+  std::span<std::byte> piece(std::size_t index, std::size_t count) const {
+    return {at(index), std::min(count, mask_ + 1 - (index & mask_)) * stride_};
   }
 
   // What the first `count` elements take, in pages touched.

@@ -113,11 +113,18 @@ class Nodes {
 
   std::size_t memory_bytes(std::size_t slots) const;
 
- private:
   struct Life {
     std::uint64_t born;
     std::uint64_t dead_at;
   };
+  static_assert(sizeof(Life) == 16);
+
+  // For saving and loading: the arrays whose bytes a file holds as they are.
+  ChunkedArray& records() { return records_; }
+  ChunkedArray& vectors() { return vectors_; }
+  ChunkedArray& lives() { return lives_; }
+
+ private:
   // A tower is where a node's upper levels begin and how many there are: level << 27 | first.
   static constexpr unsigned kTowerBits = 27;
 

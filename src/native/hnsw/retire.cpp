@@ -39,13 +39,9 @@ void Graph::Impl::replace_entry(Slot gone) {
     }
   }
   Entry best;
-  const std::size_t words = (used.load(std::memory_order_acquire) + 63) / 64;
-  for (std::size_t w = 0; w < words; ++w) {
-    for (std::uint64_t bits = nodes.present.word(w); bits != 0; bits &= bits - 1) {
-      const auto slot = static_cast<Slot>(w * 64 + static_cast<std::size_t>(std::countr_zero(bits)));
-      if (best.none() || nodes.level(slot) > best.level) best = {slot, nodes.level(slot)};
-    }
-  }
+  each_present([&](Slot slot) {
+    if (best.none() || nodes.level(slot) > best.level) best = {slot, nodes.level(slot)};
+  });
   entry.store(best.packed(), std::memory_order_release);
 }
 

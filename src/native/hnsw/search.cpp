@@ -1,7 +1,6 @@
 // Search: walk (or, in a small set, scan) on the codes, then rank the best again on the full vectors.
 
 #include <algorithm>
-#include <bit>
 #include <limits>
 
 #include "hnsw/impl.h"
@@ -50,6 +49,15 @@ class Search {
     return refine(holds, out);
   }
 
+  template <class Holds>
+  std::size_t rank_these(std::span<const Slot> among, const Holds& holds, Hit* out) {
+    scratch_.ranked.clear();
+    for (const Slot slot : among) {
+      if (holds(slot)) scratch_.ranked.push_back({0.0F, slot});
+    }
+    return rank(out);
+  }
+
  private:
   bool walk_graph() {
     const Entry from = graph_.entry_now();
@@ -65,16 +73,6 @@ class Search {
     return true;
   }
 
-  // Calls see(slot) for every slot that was written and not retired.
-  template <class See>
-  void each_slot(const See& see) {
-    for (std::size_t w = 0; w < (slots_ + 63) / 64; ++w) {
-      for (std::uint64_t bits = graph_.nodes.present.word(w); bits != 0; bits &= bits - 1) {
-        see(static_cast<Slot>(w * 64 + static_cast<std::size_t>(std::countr_zero(bits))));
-      }
-    }
-  }
-
   void scan() {
     const Field field = graph_.field(query_, 0);
     Gathered& gathered = scratch_.gathered;
@@ -82,7 +80,7 @@ class Search {
     std::size_t count = 0;
     const std::size_t breadth = std::min(std::max(ef_, k_), refined(k_));
     scratch_.pool.reset(breadth, breadth, breadth);
-    each_slot([&](Slot slot) {
+    graph_.each_present([&](Slot slot) {
       if (!counts_(slot)) return;
       gathered.slots[count] = slot;
       gathered.codes[count] = graph_.nodes.code(slot);
@@ -110,7 +108,7 @@ class Search {
   template <class Holds>
   std::size_t rank_everything(const Holds& holds, Hit* out) {
     scratch_.ranked.clear();
-    each_slot([&](Slot slot) {
+    graph_.each_present([&](Slot slot) {
       if (holds(slot)) scratch_.ranked.push_back({0.0F, slot});
     });
     return rank(out);
@@ -183,6 +181,14 @@ std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t 
     if (found == k) return found;
   }
   return Search(*this, *scratch, vector, k, ef, slots, at).run(holds, out);
+}
+
+std::size_t Graph::Impl::rank(const float* vector, std::span<const Slot> among, std::size_t k,
+                              Hit* out) const {
+  const Epochs::Pin pin = epochs.pin();
+  const Scratches::Lease scratch = scratches.lend();
+  const AtSnapshot now{nodes, kNow, false};
+  return Search(*this, *scratch, vector, k, k, among.size(), now).rank_these(among, now, out);
 }
 
 }  // namespace engram::hnsw

@@ -7,6 +7,7 @@ namespace engram::python {
 
 void bind_base(pybind11::module_& module);  // first: the others throw the errors it registers
 void bind_info(pybind11::module_& module);
+void bind_index(pybind11::module_& module);
 void bind_store(pybind11::module_& module);
 
 }  // namespace engram::python

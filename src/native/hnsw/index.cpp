@@ -1,0 +1,249 @@
+#include "hnsw/index.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cfloat>
+#include <cmath>
+#include <limits>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "simd/kernels.h"
+
+namespace engram::hnsw {
+namespace {
+
+constexpr std::size_t kBreath = 2048;  // rows a thread adds between two calls of `breathe`
+// When no more than this many labels pass, ranking them all costs less than the walk. Measured:
+// docs/performance.md.
+constexpr std::size_t kRankBelow = 1000;
+
+std::string of_row(std::size_t row, std::size_t rows) {
+  return rows == 1 ? "" : " in row " + std::to_string(row);
+}
+
+[[noreturn]] void refuse(const Matrix& vectors, std::size_t row, const char* what) {
+  const float* const vector = vectors.row(row);
+  const std::string where = of_row(row, vectors.rows);
+  for (std::size_t i = 0; i < vectors.dim; ++i) {
+    if (std::isfinite(vector[i])) continue;
+    throw InvalidVector(std::string(what) + where + " has " + std::to_string(vector[i]) + " at position " +
+                        std::to_string(i) + ": every element must be a finite number");
+  }
+  float largest = 0;
+  for (std::size_t i = 0; i < vectors.dim; ++i) largest = std::max(largest, std::fabs(vector[i]));
+  if (largest < 1) {
+    throw InvalidVector(
+        std::string(what) + where +
+        " has length zero (or too small for float32), which has no direction to compare by cosine: "
+        "leave it out, or use another metric");
+  }
+  throw InvalidVector(std::string(what) + where + " has elements up to " + std::to_string(largest) +
+                      ", so that its squared length overflows float32: scale the vectors down");
+}
+
+bool has_repeats(std::span<const Label> labels) {
+  if (labels.size() > 32) {
+    std::vector<Label> sorted(labels.begin(), labels.end());
+    std::sort(sorted.begin(), sorted.end());
+    return std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  }
+  bool repeats = false;
+  for (std::size_t i = 1; i < labels.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) repeats |= labels[i] == labels[j];
+  }
+  return repeats;
+}
+
+// Rows that no later row of the same label replaces.
+std::vector<std::size_t> last_of_each(std::span<const Label> labels) {
+  std::vector<std::size_t> rows(labels.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = i;
+  if (std::is_sorted(labels.begin(), labels.end(), std::less_equal<>()))
+    return rows;  // ascending: no repeats
+  std::stable_sort(rows.begin(), rows.end(),
+                   [&](std::size_t a, std::size_t b) { return labels[a] < labels[b]; });
+  std::size_t stay = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i + 1 < rows.size() && labels[rows[i]] == labels[rows[i + 1]]) continue;
+    rows[stay++] = rows[i];
+  }
+  rows.resize(stay);
+  std::sort(rows.begin(), rows.end());
+  return rows;
+}
+
+}  // namespace
+
+LabelFilter LabelFilter::of_labels(std::span<const Label> labels) {
+  LabelFilter filter;
+  filter.sorted_.assign(labels.begin(), labels.end());
+  std::sort(filter.sorted_.begin(), filter.sorted_.end());
+  filter.sorted_.erase(std::unique(filter.sorted_.begin(), filter.sorted_.end()), filter.sorted_.end());
+  filter.most_ = filter.sorted_.size();
+  return filter;
+}
+
+LabelFilter LabelFilter::of_mask(std::span<const bool> mask) {
+  LabelFilter filter;
+  filter.mask_ = mask;
+  filter.most_ = static_cast<std::size_t>(std::count(mask.begin(), mask.end(), true));
+  return filter;
+}
+
+bool LabelFilter::operator()(Label label) const {
+  if (!mask_.empty())
+    return label >= 0 && static_cast<std::size_t>(label) < mask_.size() &&
+           mask_[static_cast<std::size_t>(label)];
+  return std::binary_search(sorted_.begin(), sorted_.end(), label);
+}
+
+void LabelFilter::each(const std::function<void(Label)>& see) const {
+  for (std::size_t i = 0; i < mask_.size(); ++i) {
+    if (mask_[i]) see(static_cast<Label>(i));
+  }
+  for (const Label label : sorted_) see(label);
+}
+
+Index::Index(const Options& options) : graph_(std::make_unique<Graph>(options)), labels_(*graph_) {}
+
+Index::Index(std::unique_ptr<Graph> graph, const Path& path) : graph_(std::move(graph)), labels_(*graph_) {
+  graph_->each_present([&](Slot slot) {
+    if (graph_->dead_at(slot) == kAlive && labels_.exchange(slot) == kNoSlot) return;
+    throw CorruptionError(path.string(), 0,
+                          "index file " + path.string() + " holds label " +
+                              std::to_string(graph_->born(slot)) +
+                              " twice or hidden: build the index again, or restore the file");
+  });
+}
+
+void Index::check(const Matrix& vectors, const char* what) const {
+  const Options& wanted = options();
+  if (vectors.dim != wanted.dim) {
+    throw DimensionMismatch(std::string(what) + " has " + std::to_string(vectors.dim) +
+                            " dimensions, this index has " + std::to_string(wanted.dim));
+  }
+  const auto& kernels = simd::active();
+  const float least = wanted.metric == Metric::kCosine ? FLT_MIN : 0.0F;
+  // Half floats end at 65504.
+  std::vector<std::uint16_t> half(wanted.scalar == Scalar::kF16 ? wanted.dim : 0);
+  std::vector<float> kept(half.size());
+  for (std::size_t i = 0; i < vectors.rows; ++i) {
+    const float norm2 = kernels.dot(vectors.row(i), vectors.row(i), wanted.dim);
+    if (!(norm2 >= least) || !std::isfinite(norm2)) refuse(vectors, i, what);
+    if (half.empty()) continue;
+    kernels.f32_to_f16(vectors.row(i), half.data(), half.size());
+    kernels.f16_to_f32(half.data(), kept.data(), half.size());
+    if (!std::isfinite(kernels.dot(kept.data(), kept.data(), kept.size()))) {
+      throw InvalidVector(
+          std::string(what) + of_row(i, vectors.rows) +
+          " has elements beyond 65504, the largest a 16-bit float holds: use dtype=\"bf16\" or \"f32\"");
+    }
+  }
+}
+
+void Index::add(std::span<const Label> labels, const Matrix& vectors, std::size_t threads,
+                const std::function<void()>& breathe) {
+  if (labels.size() != vectors.rows) {
+    throw InvalidInput(std::to_string(labels.size()) + " labels came with " + std::to_string(vectors.rows) +
+                       " vectors: give one label a vector");
+  }
+  if (std::find(labels.begin(), labels.end(), kNoLabel) != labels.end()) {
+    throw InvalidInput("the label -1 stands for \"nothing found\" in results: choose another");
+  }
+  check(vectors, "the vector");
+  const std::vector<std::size_t> rows = last_of_each(labels);
+  const std::size_t workers = thread_count(threads);
+  for (std::size_t begin = 0; begin < rows.size(); begin += kBreath * workers) {
+    const std::shared_lock lock(changing_);
+    const std::size_t count = std::min(rows.size() - begin, kBreath * workers);
+    parallel_for(count, 32, std::min(workers, count), [&](std::size_t, std::size_t first, std::size_t last) {
+      for (std::size_t i = begin + first; i < begin + last; ++i)
+        add_row(labels[rows[i]], vectors.row(rows[i]));
+    });
+    if (breathe) breathe();
+  }
+}
+
+void Index::add_row(Label label, const float* vector) {
+  // For a moment both vectors of a replaced label are alive: search_row() takes the nearer.
+  const Slot before = labels_.exchange(graph_->insert(vector, static_cast<std::uint64_t>(label)));
+  if (before != kNoSlot) graph_->retire(before);
+}
+
+std::size_t Index::remove(std::span<const Label> labels) {
+  const std::shared_lock lock(changing_);
+  std::size_t removed = 0;
+  for (const Label label : labels) {
+    const Slot slot = labels_.erase(label);
+    if (slot == kNoSlot) continue;
+    graph_->retire(slot);
+    ++removed;
+  }
+  return removed;
+}
+
+void Index::search(const Matrix& queries, std::size_t k, std::size_t ef, const LabelFilter* filter,
+                   std::size_t threads, Label* labels, float* distances) const {
+  check(queries, "the query");
+  if (queries.rows == 1) return search_row(queries.row(0), k, ef, filter, labels, distances);
+  const std::size_t workers = std::min(thread_count(threads), queries.rows);
+  parallel_for(queries.rows, 16, workers, [&](std::size_t, std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      search_row(queries.row(i), k, ef, filter, labels + i * k, distances + i * k);
+    }
+  });
+}
+
+void Index::search_row(const float* query, std::size_t k, std::size_t ef, const LabelFilter* filter,
+                       Label* labels, float* distances) const {
+  thread_local std::vector<Hit> hits;
+  const Graph::Guard guard = graph_->pin();  // a hit's slot keeps its label until it is read
+  const std::size_t most = std::min(k, graph_->slots());
+  hits.resize(most);
+  std::size_t found = 0;
+  if (filter == nullptr) {
+    found = graph_->search(query, most, ef, kNow, nullptr, hits.data());
+  } else if (filter->most() <= kRankBelow) {
+    std::vector<Slot> slots;
+    filter->each([&](Label label) {
+      if (const Slot slot = labels_.find(label); slot != kNoSlot) slots.push_back(slot);
+    });
+    found = graph_->rank(query, slots, most, hits.data());
+  } else {
+    const Graph::Keep keep = [&](Slot slot) { return (*filter)(static_cast<Label>(graph_->born(slot))); };
+    found = graph_->search(query, most, ef, kNow, &keep, hits.data());
+  }
+  for (std::size_t i = 0; i < found; ++i) labels[i] = static_cast<Label>(graph_->born(hits[i].slot));
+  const bool repeats = has_repeats({labels, found});
+  std::size_t out = 0;
+  for (std::size_t i = 0; i < found; ++i) {
+    if (repeats && std::find(labels, labels + out, labels[i]) != labels + out) continue;
+    labels[out] = labels[i];
+    distances[out++] = hits[i].distance;
+  }
+  std::fill(labels + out, labels + k, kNoLabel);
+  std::fill(distances + out, distances + k, std::numeric_limits<float>::infinity());
+}
+
+void Index::save(const Path& path) const {
+  const std::unique_lock lock(changing_);
+  try {
+    write_atomically(FileSystem::system(), path, [&](File& file) { graph_->save(file); });
+  } catch (const IoError& error) {
+    if (error.code != ENOSPC && error.code != EDQUOT) throw;
+    throw OutOfSpace(std::string(error.what()) + "; what was at " + path.string() +
+                     " before is unchanged: free some space and save again");
+  }
+}
+
+std::unique_ptr<Index> Index::load(const Path& path) {
+  const std::unique_ptr<File> file = FileSystem::system().open(path, OpenMode::kRead);
+  return std::make_unique<Index>(Graph::load(*file, path), path);
+}
+
+}  // namespace engram::hnsw
