@@ -80,17 +80,20 @@ void Store::insert(PendingMemory& memory) {
 
 // Shows in the graph what the queue showed so far, as dead or alive as it is by now.
 void Store::publish(PendingMemory& memory) {
-  const std::uint64_t dead_at = memory.dead_at.load(std::memory_order_acquire);
-  if (memory.slot != hnsw::kNoSlot && !memory.indexed.load(std::memory_order_relaxed)) {
-    graph_->set_dead_at(memory.slot, dead_at);
-    if (dead_at == hnsw::kAlive) {
-      Place* there = ids_->find(memory.id, [this](Place place) { return id_at(place); });
-      *there = Place::hot(memory.slot);
-    } else {
-      dead_.push_back(memory.slot);
-    }
+  if (memory.stage.load(std::memory_order_relaxed) != Stage::kQueued) return;  // a batch that is tried again
+  if (memory.slot == hnsw::kNoSlot) {
+    memory.stage.store(Stage::kPassedOver, std::memory_order_release);
+    return;
   }
-  memory.indexed.store(true, std::memory_order_release);
+  const std::uint64_t dead_at = memory.dead_at.load(std::memory_order_acquire);
+  graph_->set_dead_at(memory.slot, dead_at);
+  if (dead_at == hnsw::kAlive) {
+    Place* there = ids_->find(memory.id, [this](Place place) { return id_at(place); });
+    *there = Place::hot(memory.slot);
+  } else {
+    dead_.push_back(memory.slot);
+  }
+  memory.stage.store(Stage::kInGraph, std::memory_order_release);
 }
 
 // Takes superseded slots out of the graph once no recall that could count them is left.

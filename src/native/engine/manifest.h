@@ -1,5 +1,5 @@
-// The manifest: what a store is (dimension, metric, hash seed: fixed when it is created) and which checkpoint is
-// the live one.
+// The manifest: what a store is (dimension, metric, hash seed: fixed when it is created) and which checkpoint
+// is the live one.
 //
 // Thread-safety: none needed; used while a store is opened, under its lock.
 //

@@ -10,11 +10,11 @@
 namespace engram::engine {
 namespace {
 
-bool all_indexed(const Queue::Block& block) {
+bool all_through(const Queue::Block& block) {
   const std::size_t count = block.count.load(std::memory_order_acquire);
   const auto begin = block.memories.begin();
   return std::all_of(begin, begin + static_cast<std::ptrdiff_t>(count), [](const PendingMemory* memory) {
-    return memory->indexed.load(std::memory_order_acquire);
+    return memory->stage.load(std::memory_order_acquire) != Stage::kQueued;
   });
 }
 
@@ -70,15 +70,18 @@ void Queue::place(PendingMemory* memory, const std::shared_ptr<Chunk>& chunk) {
   last_->count.store(at + 1, std::memory_order_release);
 }
 
-void Queue::push(const std::shared_ptr<Chunk>& chunk) {
+void Queue::push(std::span<const std::shared_ptr<Chunk>> group) {
   const std::lock_guard lock(mutex_);
-  for (PendingMemory& memory : chunk->memories) place(&memory, chunk);
-  todo_.push_back(chunk);
+  for (const std::shared_ptr<Chunk>& chunk : group) {
+    for (PendingMemory& memory : chunk->memories) place(&memory, chunk);
+    todo_.push_back(chunk);
+  }
+  set_visible(group.back()->last_key + 1);
 }
 
-std::shared_ptr<const Queue::Blocks> Queue::view() const {
+Queue::View Queue::view() const {
   const std::lock_guard lock(mutex_);
-  return blocks_;
+  return {visible(), blocks_};
 }
 
 Queue::Batch Queue::take(std::size_t most) {
@@ -99,11 +102,11 @@ bool Queue::has_work() const {
 }
 
 void Queue::trim() {
-  const std::shared_ptr<const Blocks> seen = view();
+  const std::shared_ptr<const Blocks> seen = view().blocks;
   Blocks done;
   for (const std::shared_ptr<Block>& block : *seen) {
     // Taken in order, so the first block that is not through ends the search.
-    if (!all_indexed(*block)) break;
+    if (!all_through(*block)) break;
     done.push_back(block);
   }
   if (done.empty()) return;
@@ -113,7 +116,7 @@ void Queue::trim() {
     const bool through = std::find(done.begin(), done.end(), block) != done.end();
     if (through && block != last_) continue;
     // The block being filled goes only when nothing came since it was looked at.
-    if (through && all_indexed(*block)) {
+    if (through && all_through(*block)) {
       last_ = nullptr;
       continue;
     }

@@ -7,8 +7,11 @@
 //  (1) A memory's fields but for the atomics are written before push() and never after, but `key`, which
 //  push()'s
 //      caller writes just before.
-//  (2) A memory is marked indexed only after the hot graph shows it; a reader may then skip it here.
-//  (3) A block leaves the list only when every memory in it is indexed.
+//  (2) What view() returns is of one instant: it holds every memory below its snapshot that no index showed
+//  then. (3) A memory is marked kInGraph only after the hot graph shows it, and a reader may then skip it
+//  here; one that
+//      was dead before its turn came is marked kPassedOver, and stays for the readers of older snapshots.
+//  (4) A block leaves the list only when no memory in it is queued any more.
 #pragma once
 
 #include <array>
@@ -19,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +30,8 @@
 #include "hnsw/graph.h"
 
 namespace engram::engine {
+
+enum class Stage : std::uint8_t { kQueued, kInGraph, kPassedOver };
 
 struct PendingMemory {
   std::uint64_t key = 0;
@@ -38,7 +44,7 @@ struct PendingMemory {
   double confidence = 1.0;
   double created_at = 0.0;
   std::atomic<std::uint64_t> dead_at{hnsw::kAlive};  // the key of what replaced or forgot it
-  std::atomic<bool> indexed{false};
+  std::atomic<Stage> stage{Stage::kQueued};
 
   bool counts_at(std::uint64_t snapshot) const {
     return key <= snapshot && dead_at.load(std::memory_order_acquire) > snapshot;
@@ -79,14 +85,23 @@ class Queue {
     std::size_t weight = 0;
   };
 
-  void push(const std::shared_ptr<Chunk>& chunk);
-  std::shared_ptr<const Blocks> view() const;
+  // Makes a group visible, all at once.
+  void push(std::span<const std::shared_ptr<Chunk>> group);
+  // One above the last visible key; 0 when there is none.
+  std::uint64_t visible() const { return visible_.load(std::memory_order_acquire); }
+  void set_visible(std::uint64_t lsn) { visible_.store(lsn, std::memory_order_release); }  // for a checkpoint
+
+  struct View {
+    std::uint64_t visible;
+    std::shared_ptr<const Blocks> blocks;
+  };
+  View view() const;
 
   // The oldest chunks not yet taken, at least one and about `most` memories; nothing when there are none.
   Batch take(std::size_t most);
   bool has_work() const;
 
-  // Lets go of blocks in which every memory is indexed.
+  // Lets go of blocks in which no memory is queued.
   void trim();
 
  private:
@@ -96,6 +111,7 @@ class Queue {
   std::shared_ptr<const Blocks> blocks_ = std::make_shared<const Blocks>();
   std::shared_ptr<Block> last_;  // the block that push() fills; null when none
   std::deque<std::shared_ptr<Chunk>> todo_;
+  std::atomic<std::uint64_t> visible_{0};  // written under mutex_
 };
 
 }  // namespace engram::engine

@@ -100,7 +100,6 @@ struct Store::Merge {
 };
 
 void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const {
-  merge.blocks = queue_.view();
   Scorer scorer(manifest_.metric, cue, manifest_.dim);
   const auto offer = [&merge](const PendingMemory& memory, float distance) {
     merge.offer({distance, memory.key, &memory, hnsw::kNoSlot});
@@ -110,7 +109,7 @@ void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) c
     const std::size_t count = block->count.load(std::memory_order_acquire);
     for (std::size_t i = 0; i < count; ++i) {
       const PendingMemory& memory = *block->memories[i];
-      const bool elsewhere = memory.indexed.load(std::memory_order_acquire);
+      const bool elsewhere = memory.stage.load(std::memory_order_acquire) == Stage::kInGraph;
       if (!elsewhere && memory.counts_at(snapshot)) scorer.add(memory, offer);
     }
   }
@@ -134,12 +133,14 @@ Recalled Store::recall(const float* cue, std::size_t k, std::size_t ef) const {
   const auto begin = std::chrono::steady_clock::now();
   Recalled recalled;
   const Readers::Reading reading(readers_);
-  const std::uint64_t visible = visible_.load(std::memory_order_acquire);
-  if (visible == 0) return recalled;
+  Queue::View view = queue_.view();
+  if (view.visible == 0) return recalled;
+  const std::uint64_t snapshot = view.visible - 1;
   // The queue first: what leaves it meanwhile is already in the graph.
   Merge merge(k);
-  scan_queue(cue, visible - 1, merge);
-  walk_hot(cue, ef, visible - 1, merge);
+  merge.blocks = std::move(view.blocks);
+  scan_queue(cue, snapshot, merge);
+  walk_hot(cue, ef, snapshot, merge);
   merge.finish();
   recalled.hits.reserve(merge.nearest.size());
   for (const Candidate& hit : merge.nearest) {

@@ -161,9 +161,10 @@ void Store::recover(const std::function<void()>& step) {
     throw CorruptionError(folder.string(), 0,
                           folder.string() + ", the store's log, is missing: restore it from a backup");
   }
+  load_checkpoint();
   log_ = wal::Log::open(
-      files_, folder, log_options(options_), 0, [&](const wal::Record& record) { replay(record, step); },
-      on_commit);
+      files_, folder, log_options(options_), manifest_.checkpoint_lsn,
+      [&](const wal::Record& record) { replay(record, step); }, on_commit);
   while (queue_.has_work()) step();
   // The manifest comes last: until it is there, the folder is a creation that was cut short.
   if (created_) write_manifest(files_, *options_.folder, manifest_);
@@ -263,30 +264,30 @@ std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wa
 
 // Runs in the committing leader, group after group.
 void Store::commit(std::span<const wal::Record> group) {
-  std::uint64_t last_key = 0;
+  std::vector<std::shared_ptr<Chunk>> chunks;
+  chunks.reserve(group.size());
   {
+    // Held until the group is visible: whoever sees a version in the table must find it in a recall that
+    // begins afterwards, and what the group replaced must not leave the queue before.
     const std::unique_lock lock(table_mutex_);
     for (const wal::Record& record : group) {
-      const auto& chunk = *reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context);
-      apply(chunk, record.lsn);
-      last_key = chunk->last_key;
-      queue_.push(chunk);
+      chunks.push_back(*reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context));
+      apply(*chunks.back(), record.lsn);
     }
-    // Within the lock: whoever sees a version in the table must find it in a recall that begins afterwards.
-    visible_.store(last_key + 1, std::memory_order_release);
+    queue_.push(chunks);
   }
   const std::lock_guard lock(progress_mutex_);
   progress_.notify_all();
 }
 
-void Store::apply(const std::shared_ptr<Chunk>& chunk, std::uint64_t lsn) {
-  chunk->last_key = lsn;
-  for (PendingMemory& memory : chunk->memories) {
+void Store::apply(Chunk& chunk, std::uint64_t lsn) {
+  chunk.last_key = lsn;
+  for (PendingMemory& memory : chunk.memories) {
     memory.key = lsn + memory.entry_offset;
-    chunk->last_key = memory.key;
-    apply_store(*chunk, memory);
+    chunk.last_key = memory.key;
+    apply_store(chunk, memory);
   }
-  if (!chunk->forgotten.empty()) apply_forget(*chunk);
+  if (!chunk.forgotten.empty()) apply_forget(chunk);
 }
 
 void Store::apply_store(Chunk& chunk, PendingMemory& memory) {

@@ -35,6 +35,7 @@
 #include "engine/manifest.h"
 #include "engine/queue.h"
 #include "engine/readers.h"
+#include "engine/rows_file.h"
 #include "hnsw/graph.h"
 #include "simd/kernels.h"
 #include "wal/log.h"
@@ -125,6 +126,12 @@ class Store {
   void index(const Queue::Batch& batch);
   void stop_indexing();
 
+  // Writes the graph as it stands to disk, so that opening replays only what comes after, and drops the log
+  // below. Call with the catalog durable up to indexed_lsn() and no batch between take() and index(). Writers
+  // go on meanwhile. Returns the checkpoint's LSN. Errors: as writes; IoError (the checkpoint before stays).
+  std::uint64_t checkpoint();
+  std::uint64_t checkpoint_lsn() const;
+
   bool wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout);
   bool wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const;
   void flush();
@@ -132,7 +139,7 @@ class Store {
   std::uint64_t synced_lsn() const;
   std::uint64_t indexed_lsn() const { return indexed_.load(std::memory_order_acquire); }
   // One above the last visible key; 0 when there is none. What waits for all that is stored waits below it.
-  std::uint64_t visible_lsn() const { return visible_.load(std::memory_order_acquire); }
+  std::uint64_t visible_lsn() const { return queue_.visible(); }
   std::size_t batch_bytes() const { return options_.batch_bytes; }
   // The most bytes the id, content and metadata of one memory may take together.
   std::size_t text_limit() const;
@@ -161,11 +168,16 @@ class Store {
   void wait_for_room(std::size_t weight, std::optional<Seconds> timeout);
   void give_back_room(std::size_t weight);
   void commit(std::span<const wal::Record> group);
-  void apply(const std::shared_ptr<Chunk>& chunk, std::uint64_t lsn);
+  void apply(Chunk& chunk, std::uint64_t lsn);
   void apply_store(Chunk& chunk, PendingMemory& memory);
   void apply_forget(Chunk& chunk);
   void supersede(Place place, std::uint64_t key, Chunk& by);
   void replay(const wal::Record& record, const std::function<void()>& step);
+
+  RowColumns rows_below(std::uint64_t lsn) const;
+  void remove_old_checkpoints();
+  void load_checkpoint();
+  void adopt_rows(const RowColumns& rows);
 
   void insert(PendingMemory& memory);
   void publish(PendingMemory& memory);
@@ -188,9 +200,8 @@ class Store {
 
   mutable std::shared_mutex table_mutex_;  // guards ids_ and the pairing of a place with dead_at
   std::vector<hnsw::Slot> dead_;           // superseded, still in the graph; guarded by table_mutex_
-  std::atomic<std::uint64_t> visible_{0};  // one above the last visible key
   std::atomic<std::uint64_t> indexed_{0};  // everything below is in the graph
-  std::mutex index_mutex_;                 // one batch is indexed at a time
+  mutable std::mutex index_mutex_;         // one batch is indexed at a time
   std::vector<hnsw::Slot> aging_;          // dead, waiting for the recalls of then to end; indexer's
   int ages_ = 0;
 

@@ -120,6 +120,8 @@ TEST(Store, RandomOperationsAgreeWithAMapAtEveryStageOfIndexing) {
     } else if (choice < 98) {
       const Queue::Batch batch = store->take(1 + random() % 64, Seconds(0));
       if (!batch.chunks.empty()) store->index(batch);
+    } else if (choice < 99 && random() % 4 == 0) {
+      store->checkpoint();
     } else if (choice < 99) {
       expect_same(*store, model, random_vector(random));
       store->verify();
@@ -186,6 +188,67 @@ TEST(Store, RecoveryOfMoreThanTheQueueHoldsGoesThroughSteps) {
   }
   options.queue_capacity = 16;
   expect_same(*open(options), model, {});
+}
+
+TEST(Store, ACheckpointHoldsWhatWasIndexedAndTheLogTheRest) {
+  const TemporaryFolder folder;
+  Model model;
+  std::mt19937_64 random(11);
+  {
+    const std::unique_ptr<Store> store = open(in(folder));
+    const auto replace = [&](const std::string& id) { put(*store, id, model[id] = random_vector(random)); };
+    for (int i = 0; i < 100; ++i) replace("id" + std::to_string(i));
+    drain(*store);
+    for (int i = 0; i < 10; ++i)
+      replace("id" + std::to_string(i));  // dead in the graph, alive at the checkpoint
+    store->forget("id99", std::nullopt);
+    model.erase("id99");
+    EXPECT_EQ(store->checkpoint(), store->indexed_lsn());
+    EXPECT_EQ(store->checkpoint(), store->checkpoint_lsn());
+    replace("after");
+  }
+  for (int round = 0; round < 2; ++round) {
+    const std::unique_ptr<Store> store = open(in(folder));
+    EXPECT_GT(store->checkpoint_lsn(), 0u);
+    expect_same(*store, model, {});
+    store->verify();
+    if (round == 0) store->checkpoint();
+  }
+  EXPECT_EQ(FileSystem::system().list(folder.path() / "store").size(), 5u);  // hot-2.*, lock, manifest, wal
+}
+
+TEST(Store, ACheckpointFileThatIsMissingOrFlippedIsNamed) {
+  const TemporaryFolder folder;
+  {
+    const std::unique_ptr<Store> store = open(in(folder));
+    for (int i = 0; i < 20; ++i) put(*store, "id" + std::to_string(i), {static_cast<float>(i)});
+    drain(*store);
+    store->checkpoint();
+  }
+  for (const Path& path : {graph_path(folder.path() / "store", 1), rows_path(folder.path() / "store", 1)}) {
+    const std::uint64_t size = FileSystem::system().open(path, OpenMode::kRead)->size();
+    for (std::uint64_t at = 0; at < size; at += 1 + size / 97) {
+      std::array<std::byte, 1> byte{};
+      const std::unique_ptr<File> file = FileSystem::system().open(path, OpenMode::kReadWrite);
+      file->read_at(at, byte);
+      byte[0] ^= std::byte{0x10};
+      const std::array<Bytes, 1> parts{Bytes(byte)};
+      file->write_at(at, parts);
+      try {
+        EXPECT_EQ(open(in(folder))->size(), 20u)
+            << "a flip at " << at << " of " << path << " changed the store";
+      } catch (const CorruptionError& error) {
+        EXPECT_EQ(error.file, path.string());
+      } catch (const UnsupportedFormat&) {
+      }
+      byte[0] ^= std::byte{0x10};
+      file->write_at(at, parts);
+    }
+    FileSystem::system().rename(path, path.string() + "-away");
+    EXPECT_THROW(open(in(folder)), CorruptionError);
+    FileSystem::system().rename(path.string() + "-away", path);
+  }
+  EXPECT_EQ(open(in(folder))->size(), 20u);
 }
 
 TEST(Store, AnotherDimensionOrMetricIsRefusedAndTheStoreStays) {

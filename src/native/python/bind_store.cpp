@@ -332,7 +332,8 @@ void bind_indexing(py::class_<Store>& store) {
             return self.wait_indexed(lsn, seconds(timeout));
           },
           py::arg("lsn"), py::arg("timeout"), NoGil())
-      .def("flush", &Store::flush, NoGil());
+      .def("flush", &Store::flush, NoGil())
+      .def("checkpoint", &Store::checkpoint, NoGil());
 }
 
 }  // namespace
@@ -354,6 +355,7 @@ void bind_store(py::module_& module) {
       .def_property_readonly("visible_lsn", &Store::visible_lsn)
       .def_property_readonly("synced_lsn", &Store::synced_lsn)
       .def_property_readonly("indexed_lsn", &Store::indexed_lsn)
+      .def_property_readonly("checkpoint_lsn", py::cpp_function(&Store::checkpoint_lsn, NoGil()))
       .def("stats", &Store::stats, NoGil())
       .def("verify", &Store::verify, NoGil())
       .def("close", &Store::close, NoGil());
