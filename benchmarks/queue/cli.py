@@ -28,7 +28,7 @@ MODES = ("always", "interval", "never")
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.queue",
-        description="What store() costs its caller when a thread indexes behind it, and when it does so itself.",
+        description="What store() costs its caller when a thread indexes behind it, and when none does.",
     )
     parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
     parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         limit = options.prefill + 200_000
         dataset = datasets.load(options.dataset, options.data, limit=limit, queries=1)
         if len(dataset.base) < 2 * options.prefill:
-            raise ValueError(f"{dataset.name} is too small for --prefill {options.prefill}: it needs twice that")
+            raise ValueError(f"{dataset.name} is too small: --prefill {options.prefill} needs twice that")
         settings = [
             {"fsync": mode, "indexing": indexing, "writers": int(writers)}
             for mode in MODES

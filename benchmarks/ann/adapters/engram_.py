@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -32,7 +32,8 @@ class Engram(Adapter):
     def build(self, base: Matrix, threads: int) -> None:
         import engram
 
-        self.index = engram.Index(self.dim, metric=self.metric, **self.parameters())
+        metric = cast("Literal['l2', 'ip', 'cosine']", self.metric)
+        self.index = engram.Index(self.dim, metric=metric, **self.parameters())
         self.index.add(np.arange(len(base), dtype=np.int64), base, threads=threads)
 
     def save(self, folder: Path) -> None:

@@ -1,0 +1,1 @@
+"""Costs of the smallest parts, timed natively (``make bench-native``)."""

@@ -1,0 +1,55 @@
+"""The command line: compile, time, print."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks.ann.report import write_json
+from benchmarks.common.console import wide_console
+from benchmarks.common.machine import describe
+from benchmarks.common.paths import results_folder
+from benchmarks.common.process import one_core, pin
+from benchmarks.common.progress import track
+from benchmarks.native.build import BuildError, timed
+from benchmarks.native.distances import bandwidth, distance_table, distances
+from benchmarks.native.parts import part_table, parts
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.native",
+        description="Nanoseconds of the smallest parts, timed in compiled loops on one core.",
+    )
+    parser.add_argument(
+        "--dims", default="100,128,384,768,1536", help="dimensions (default: 100,128,384,768,1536)"
+    )
+    parser.add_argument(
+        "--random-megabytes", type=int, default=1024, help="of vectors met at random, far beyond any cache"
+    )
+    parser.add_argument("--name", default="native", help="name of the result file (default: native)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, write; 0 when it could, 2 when it could not be compiled."""
+    options = _parser().parse_args(arguments)
+    try:
+        module = timed()
+    except (BuildError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    pin(one_core())
+    random_bytes = options.random_megabytes << 20
+    memory = bandwidth(module, random_bytes)
+    dims = [int(text) for text in options.dims.split(",")]
+    rows = [row for dim in track(dims, "dimensions") for row in distances(module, dim, random_bytes, memory)]
+    others = parts(module)
+    content = {"machine": describe(), "bandwidth_gb_s": memory, "distances": rows, "parts": others}
+    write_json(content, results_folder() / f"{options.name}.json")
+    console = wide_console()
+    console.print(f"memory bandwidth of one core, reading in order: {memory:.1f} GB/s", highlight=False)
+    console.print(distance_table(rows))
+    console.print(part_table(others))
+    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    return 0
