@@ -1,8 +1,7 @@
 """The program that test_crash.py kills: stores for ever and prints what it was told is stored.
 
-Run as ``python crash_child.py FOLDER SEED THREADS``. Each line it prints is one acknowledged operation, in JSON:
-["store", thread, number, [id, ...]] or ["forget", thread, number, [id]]. What a thread does depends on the seed
-alone, so that the test knows what each operation wrote.
+Run as ``python -m tests.crash_child FOLDER SEED THREADS``. Each line it prints is an acknowledged operation:
+[thread, number]. What a thread does depends on the seed alone, so that the test knows what each wrote.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the killed program does: for each thread an endless list of operations that a seed alone determines."""
+"""What the killed program does: for each thread endless operations that a seed alone determines."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import engram
@@ -49,7 +50,7 @@ class Model:
             assert found.confidence == wanted.confidence
 
     def check_recall(self, store: engram.MemoryStore, cue: Floats, k: int) -> None:
-        """A recall broad enough to see everything brings the k nearest, with the right distances and texts."""
+        """A recall broad enough to see everything brings the k nearest, with their distances and texts."""
         wanted = self.distances(cue)
         found = store.recall(cue, k=k, ef=max(64, 4 * len(wanted)))
         assert len(found) == min(k, len(wanted))
@@ -59,7 +60,7 @@ class Model:
         nearest = sorted(wanted.values())[: len(found)]
         np.testing.assert_allclose(found.distances, nearest, rtol=1e-4, atol=1e-5 * scale)
         for hit in found:
-            assert hit.distance == _about(wanted[hit.id], scale)
+            assert hit.distance == pytest.approx(wanted[hit.id], rel=1e-4, abs=1e-5 * scale)
             assert hit.content == self.memories[hit.id].content
             assert hit.metadata == self.memories[hit.id].metadata
             assert abs(hit.confidence - self.memories[hit.id].confidence) < 1e-6
@@ -69,9 +70,3 @@ class Model:
         assert sorted(store) == sorted(self.memories)
         for id in self.memories:
             self.check_memory(store, id)
-
-
-def _about(value: float, scale: float) -> Any:
-    import pytest
-
-    return pytest.approx(value, rel=1e-4, abs=1e-5 * scale)

@@ -12,8 +12,13 @@ import pytest
 
 import engram
 
+Call = Callable[[], object]
 DIM = 4
 GOOD = [1.0, 2.0, 3.0, 4.0]
+
+
+def each(*calls: Call) -> tuple[Call, ...]:
+    return calls
 
 
 def contents_of(folder: Path) -> dict[str, bytes]:
@@ -22,7 +27,9 @@ def contents_of(folder: Path) -> dict[str, bytes]:
 
 def state_of(store: engram.MemoryStore) -> Any:
     memories = [store.get(id) for id in sorted(store)]
-    return [(each.id, each.vector.tobytes(), each.content, each.metadata) for each in memories if each is not None]
+    return [
+        (each.id, each.vector.tobytes(), each.content, each.metadata) for each in memories if each is not None
+    ]
 
 
 BAD_VECTORS: dict[str, tuple[Any, type[Exception], str]] = {
@@ -74,7 +81,20 @@ BAD_METADATA: dict[str, tuple[Any, str]] = {
     "an int of 5,000 digits": ({"n": 10**5000}, r"JSON"),
 }
 
-BAD_CONFIDENCES: list[Any] = [0, 0.0, -0.5, 1.0000001, 2, float("nan"), float("inf"), True, "1", None, 1j, 10**400]
+BAD_CONFIDENCES: list[Any] = [
+    0,
+    0.0,
+    -0.5,
+    1.0000001,
+    2,
+    float("nan"),
+    float("inf"),
+    True,
+    "1",
+    None,
+    1j,
+    10**400,
+]
 
 
 @pytest.fixture
@@ -89,8 +109,10 @@ def store(folder: Path) -> Any:
 
 
 @pytest.mark.parametrize(("vector", "kind", "said"), BAD_VECTORS.values(), ids=BAD_VECTORS)
-def test_a_bad_vector_is_refused(store: engram.MemoryStore, vector: Any, kind: type[Exception], said: str) -> None:
-    calls: list[Callable[[], object]] = [
+def test_a_bad_vector_is_refused(
+    store: engram.MemoryStore, vector: Any, kind: type[Exception], said: str
+) -> None:
+    calls: list[Call] = [
         lambda: store.store("kept", vector, content="another"),
         lambda: store.store("new", vector),
         lambda: store.recall(vector),
@@ -102,10 +124,12 @@ def test_a_bad_vector_is_refused(store: engram.MemoryStore, vector: Any, kind: t
         assert isinstance(caught.value, ValueError)
 
 
-@pytest.mark.parametrize("name", sorted(set(BAD_VECTORS) - {"bool"}))  # beside numbers, numpy makes bools numbers
+@pytest.mark.parametrize(
+    "name", sorted(set(BAD_VECTORS) - {"bool"})
+)  # beside numbers, numpy makes bools numbers
 def test_one_bad_row_refuses_all(store: engram.MemoryStore, name: str) -> None:
     rows: Any = [GOOD, BAD_VECTORS[name][0]]
-    for call in (lambda: store.store_many(["new", "kept"], rows), lambda: store.recall_many(rows)):
+    for call in each(lambda: store.store_many(["new", "kept"], rows), lambda: store.recall_many(rows)):
         with pytest.raises(engram.InvalidInput):
             call()
 
@@ -126,14 +150,17 @@ def test_the_bad_row_is_named(store: engram.MemoryStore) -> None:
 def test_many_vectors_of_another_shape_are_refused(
     store: engram.MemoryStore, shape: tuple[int, ...], said: str
 ) -> None:
-    for call in (lambda: store.store_many(["a", "b", "c"], np.ones(shape)), lambda: store.recall_many(np.ones(shape))):
+    for call in each(
+        lambda: store.store_many(["a", "b", "c"], np.ones(shape)),
+        lambda: store.recall_many(np.ones(shape)),
+    ):
         with pytest.raises(engram.DimensionMismatch, match=said):
             call()
 
 
 @pytest.mark.parametrize(("id", "said"), BAD_IDS.values(), ids=BAD_IDS)
 def test_a_bad_id_is_refused(store: engram.MemoryStore, id: Any, said: str) -> None:
-    for call in (
+    for call in each(
         lambda: store.store(id, GOOD),
         lambda: store.store_many(["new", id], [GOOD, GOOD]),
         lambda: store.forget(id),
@@ -153,7 +180,7 @@ def test_an_id_of_512_bytes_is_taken(folder: Path) -> None:
 
 @pytest.mark.parametrize(("metadata", "said"), BAD_METADATA.values(), ids=BAD_METADATA)
 def test_bad_metadata_is_refused(store: engram.MemoryStore, metadata: Any, said: str) -> None:
-    for call in (
+    for call in each(
         lambda: store.store("new", GOOD, metadata=metadata),
         lambda: store.store_many(["new"], [GOOD], metadata=[metadata]),
     ):
@@ -162,7 +189,13 @@ def test_bad_metadata_is_refused(store: engram.MemoryStore, metadata: Any, said:
 
 
 def test_numpy_values_are_taken_as_metadata(folder: Path) -> None:
-    given = {"i": np.int64(3), "f": np.float32(0.5), "b": np.bool_(True), "s": np.str_("x"), "d": np.float64(0.1)}
+    given = {
+        "i": np.int64(3),
+        "f": np.float32(0.5),
+        "b": np.bool_(True),
+        "s": np.str_("x"),
+        "d": np.float64(0.1),
+    }
     with engram.open(folder, DIM) as store:
         store.store("a", GOOD, metadata=given)
         found = store.get("a")
@@ -173,7 +206,7 @@ def test_numpy_values_are_taken_as_metadata(folder: Path) -> None:
 
 @pytest.mark.parametrize("content", [1, b"bytes", ["list"], "\ud83d"], ids=repr)
 def test_a_bad_content_is_refused(store: engram.MemoryStore, content: Any) -> None:
-    for call in (
+    for call in each(
         lambda: store.store("new", GOOD, content=content),
         lambda: store.store_many(["new"], [GOOD], contents=[content]),
     ):
@@ -199,7 +232,7 @@ def test_a_bad_confidence_is_refused(store: engram.MemoryStore, confidence: Any)
 
 @pytest.mark.parametrize("k", [0, -1, 1.0, "1", None, True, np.float64(3), [1], 2.5], ids=repr)
 def test_a_bad_k_is_refused(store: engram.MemoryStore, k: Any) -> None:
-    for call in (
+    for call in each(
         lambda: store.recall(GOOD, k),
         lambda: store.recall(GOOD, 1, ef=0 if k is None else k),
         lambda: store.recall_many([GOOD], k),
@@ -210,7 +243,7 @@ def test_a_bad_k_is_refused(store: engram.MemoryStore, k: Any) -> None:
 
 @pytest.mark.parametrize("fsync", ["", "sometimes", "ALWAYS", 1, True], ids=repr)
 def test_a_bad_fsync_is_refused(store: engram.MemoryStore, tmp_path: Path, fsync: Any) -> None:
-    for call in (
+    for call in each(
         lambda: store.store("new", GOOD, fsync=fsync),
         lambda: store.store_many(["new"], [GOOD], fsync=fsync),
         lambda: store.forget("kept", fsync=fsync),
@@ -223,7 +256,7 @@ def test_a_bad_fsync_is_refused(store: engram.MemoryStore, tmp_path: Path, fsync
 
 def test_lists_of_unequal_length_are_refused(store: engram.MemoryStore) -> None:
     two = np.ones((2, DIM))
-    for call, said in (
+    calls: list[tuple[Call, str]] = [
         (lambda: store.store_many(["a"], two), "2 vectors for 1 ids"),
         (lambda: store.store_many(["a", "b"], two, contents=["x"]), "contents has 1"),
         (lambda: store.store_many(["a", "b"], two, metadata=[{}] * 3), "metadata has 3"),
@@ -231,13 +264,14 @@ def test_lists_of_unequal_length_are_refused(store: engram.MemoryStore) -> None:
         (lambda: store.store_many(["a", "b"], two, contents="xy"), "contents is a single str"),
         (lambda: store.store_many(["a", "b"], two, metadata={"a": 1}), "metadata is a single dict"),
         (lambda: store.store_many(7, two), "ids is of type int"),  # type: ignore[arg-type]
-    ):
+    ]
+    for call, said in calls:
         with pytest.raises(engram.InvalidInput, match=said):
             call()
 
 
 def test_neither_vector_nor_text_is_refused(store: engram.MemoryStore) -> None:
-    for call in (
+    for call in each(
         lambda: store.store("new"),
         lambda: store.store("new", content="text"),
         lambda: store.store_many(["new"]),
@@ -256,7 +290,7 @@ def test_a_token_that_was_never_given_out_is_refused(store: engram.MemoryStore, 
 
 
 def test_a_bad_wait_is_refused(store: engram.MemoryStore) -> None:
-    for call in (
+    for call in each(
         lambda: store.wait(0, "written"),  # type: ignore[arg-type]
         lambda: store.wait(0, "durable", timeout=-1),
         lambda: store.wait_indexed(timeout=float("nan")),
@@ -317,7 +351,7 @@ def test_a_bad_path_is_refused(path: Any) -> None:
 
 
 def test_other_bad_arguments_of_open_are_refused(tmp_path: Path) -> None:
-    calls: list[tuple[Callable[[], object], str]] = [
+    calls: list[tuple[Call, str]] = [
         (lambda: engram.open(tmp_path / "new", DIM, metric="euclid"), "metric"),  # type: ignore[arg-type]
         (lambda: engram.open(tmp_path / "new", DIM, config={"M": 8}), "config"),  # type: ignore[arg-type]
         (lambda: engram.open(tmp_path / "new", DIM, embedder="e5"), "embedder"),  # type: ignore[arg-type]
@@ -366,7 +400,7 @@ def test_a_read_only_store_refuses_to_write(folder: Path) -> None:
     with engram.open(folder, DIM) as store:
         store.store("a", GOOD)
     with engram.open(folder, read_only=True) as store:
-        for call in (
+        for call in each(
             lambda: store.store("b", GOOD),
             lambda: store.store_many(["b"], [GOOD]),
             lambda: store.forget("a"),

@@ -147,7 +147,9 @@ assert store.get("3").content == "text 3"
 store.verify()
 store.close()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
 
     assert (done.returncode, done.stderr) == (0, "")
     with engram.open(folder) as store:

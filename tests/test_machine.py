@@ -18,12 +18,18 @@ from tests.model import Floats, Model, Stored
 DIM = 6
 IDS = st.one_of(
     st.integers(0, 30).map(str),
-    st.text(min_size=1, max_size=20).filter(lambda text: text.isprintable() and 0 < len(text.encode()) <= 512),
+    st.text(min_size=1, max_size=20).filter(
+        lambda text: text.isprintable() and 0 < len(text.encode()) <= 512
+    ),
 )
 CONTENTS = st.none() | st.text(st.characters(codec="utf-8"), max_size=40)
 METADATA = st.dictionaries(
     st.text(st.characters(codec="utf-8"), max_size=5),
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.floats(allow_nan=False, allow_infinity=False),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.text(max_size=5)
+    | st.floats(allow_nan=False, allow_infinity=False),
     max_size=3,
 ).filter(lambda each: not any("\ud800" <= c <= "\udfff" for value in each.values() for c in str(value)))
 CONFIDENCES = st.floats(0, 1, exclude_min=True)

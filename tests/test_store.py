@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import engram
+from engram._parts import Fsync
+from engram.opening import Metric
 from tests.model import Floats, Model, Stored
 
 METRICS = ["cosine", "l2", "ip"]
@@ -17,7 +19,7 @@ METRICS = ["cosine", "l2", "ip"]
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("in_ram", [False, True], ids=["folder", "ram"])
 def test_what_is_stored_is_recalled_whether_indexed_or_not(
-    folder: Path, rng: np.random.Generator, metric: engram.opening.Metric, in_ram: bool
+    folder: Path, rng: np.random.Generator, metric: Metric, in_ram: bool
 ) -> None:
     model = Model(metric)
     vectors = rng.standard_normal((300, 24)).astype(np.float32)
@@ -35,12 +37,16 @@ def test_what_is_stored_is_recalled_whether_indexed_or_not(
         model.check_all(store)
 
 
-def test_a_store_reopens_with_the_same_memories_in_the_same_bits(folder: Path, rng: np.random.Generator) -> None:
+def test_a_store_reopens_with_the_same_memories_in_the_same_bits(
+    folder: Path, rng: np.random.Generator
+) -> None:
     model = Model("cosine")
     vectors = (rng.standard_normal((500, 16)) * 10.0 ** rng.integers(-6, 6, (500, 1))).astype(np.float32)
     with engram.open(folder, dim=16) as store:
         for row, vector in enumerate(vectors):
-            model.memories[f"id {row}"] = Stored(vector, "é" * row, {"a": row, "b": None, "c": [1.5, True][row % 2]})
+            model.memories[f"id {row}"] = Stored(
+                vector, "é" * row, {"a": row, "b": None, "c": [1.5, True][row % 2]}
+            )
         store.store_many(
             list(model.memories),
             vectors,
@@ -69,7 +75,9 @@ def test_storing_an_id_again_replaces_it(memory: engram.MemoryStore, rng: np.ran
     model.check_recall(memory, rng.standard_normal(8).astype(np.float32), 40)
 
 
-def test_what_is_forgotten_is_gone_at_once_and_after_reopening(folder: Path, rng: np.random.Generator) -> None:
+def test_what_is_forgotten_is_gone_at_once_and_after_reopening(
+    folder: Path, rng: np.random.Generator
+) -> None:
     model = Model("l2")
     vectors = rng.standard_normal((60, 8)).astype(np.float32)
     with engram.open(folder, 8, metric="l2") as store:
@@ -166,7 +174,7 @@ def test_k_larger_than_the_store_gives_all_there_is(memory: engram.MemoryStore) 
 
 
 @pytest.mark.parametrize("mode", ["always", "interval", "never"])
-def test_a_token_is_waited_for_in_every_mode(folder: Path, mode: engram.opening.Fsync) -> None:
+def test_a_token_is_waited_for_in_every_mode(folder: Path, mode: Fsync) -> None:
     with engram.open(folder, 4, fsync=mode) as store:
         tokens = [store.store("a", np.ones(4)), store.store("b", np.ones(4), fsync="never")]
         tokens.append(store.store_many(["c", "d"], np.ones((2, 4)), fsync="interval"))
@@ -195,7 +203,9 @@ def test_progress_is_told_after_each_piece(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, RuntimeError])
-def test_an_interrupted_store_many_leaves_a_prefix_of_whole_pieces(folder: Path, kind: type[BaseException]) -> None:
+def test_an_interrupted_store_many_leaves_a_prefix_of_whole_pieces(
+    folder: Path, kind: type[BaseException]
+) -> None:
     vectors = np.arange(1000 * 64, dtype=np.float32).reshape(1000, 64) + 1
 
     def interrupt(done: int, total: int) -> None:
@@ -334,7 +344,18 @@ def test_stats_and_verify_tell_of_every_part(memory: engram.MemoryStore) -> None
 
 
 def test_texts_of_every_kind_come_back_unchanged(folder: Path) -> None:
-    texts = ["", "\0", "a\0b", "\n\r\t", "é", "𝄞", "\ufeffx", "'; DROP TABLE memories; --", "x" * 100_000, "\x7f"]
+    texts = [
+        "",
+        "\0",
+        "a\0b",
+        "\n\r\t",
+        "é",
+        "𝄞",
+        "\ufeffx",
+        "'; DROP TABLE memories; --",
+        "x" * 100_000,
+        "\x7f",
+    ]
     model = Model("l2")
     with engram.open(folder, 2, metric="l2") as store:
         for row, text in enumerate(texts):

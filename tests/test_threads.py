@@ -79,7 +79,9 @@ class Stress:
     def store_many(self, rng: np.random.Generator, name: str) -> None:
         vectors = rng.standard_normal((20, DIM)).astype(np.float32)
         ids = [f"{name}/{each}" for each in rng.choice(300, 20, replace=False)]
-        self.store.store_many(ids, vectors, contents=[str(float(vector[0])) for vector in vectors], fsync="never")
+        self.store.store_many(
+            ids, vectors, contents=[str(float(vector[0])) for vector in vectors], fsync="never"
+        )
         self.must_hold(ids[7], vectors[7])
 
     def must_hold(self, id: str, vector: engram._vectors.Vector) -> None:
@@ -114,11 +116,17 @@ class Stress:
         for id in rng.choice(ids, min(20, len(ids))) if ids else ():
             found = self.store.get(str(id))
             if found is not None:
-                assert found.content == str(float(found.vector[0])), "vector and content are of different versions"
+                assert found.content == str(float(found.vector[0])), (
+                    "vector and content are of different versions"
+                )
         self.store.stats()
         if rng.random() < 0.05:
             self.store.verify()
         assert self.store.wait_indexed(timeout=60)
+
+
+def everything(store: engram.MemoryStore) -> dict[str, bytes]:
+    return {id: found.vector.tobytes() for id in store if (found := store.get(id)) is not None}
 
 
 @pytest.mark.parametrize("indexing", ["async", "sync"])
@@ -134,9 +142,9 @@ def test_seven_threads_for_a_while(folder: Path, indexing: engram.config.Indexin
         assert len(stress.counts) == 7
         assert store.wait_indexed(timeout=60)
         store.verify()
-        held = {id: found.vector.tobytes() for id in store if (found := store.get(id)) is not None}
+        held = everything(store)
     with engram.open(folder) as store:
-        assert {id: found.vector.tobytes() for id in store if (found := store.get(id)) is not None} == held
+        assert everything(store) == held
 
 
 def test_a_python_thread_keeps_ticking_during_bulk_work(folder: Path) -> None:

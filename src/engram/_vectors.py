@@ -18,7 +18,7 @@ Matrix = NDArray[np.float32]  # (n, dim), C-contiguous
 
 def as_vector(value: ArrayLike, dim: int, what: str = "the vector") -> Vector:
     """`value` as float32 of shape (dim,)."""
-    array = _as_float32(value, what)
+    array = as_float32(value, what)
     if array.shape != (dim,):
         if array.ndim == 1:
             raise _other_dimension(what, array.shape[0], dim)
@@ -30,7 +30,7 @@ def as_vector(value: ArrayLike, dim: int, what: str = "the vector") -> Vector:
 
 def as_matrix(value: ArrayLike, dim: int, what: str = "the vectors") -> Matrix:
     """`value` as float32 of shape (n, dim); no vectors at all may have any dimension."""
-    array = _as_float32(value, what)
+    array = as_float32(value, what)
     if array.ndim == 1 and array.shape[0] == 0:
         return array.reshape(0, dim)
     if array.ndim != 2:
@@ -46,7 +46,8 @@ def _other_dimension(what: str, found: int, dim: int) -> DimensionMismatch:
     )
 
 
-def _as_float32(value: ArrayLike, what: str) -> NDArray[np.float32]:
+def as_float32(value: ArrayLike, what: str) -> NDArray[np.float32]:
+    """`value` as C-contiguous float32 of whatever shape it has."""
     if (
         type(value) is np.ndarray
         and value.dtype == np.float32

@@ -22,7 +22,7 @@ class Config:
 
     Parameters
     ----------
-    M : links per memory in the graph, 2 to 256; more finds more and takes more RAM
+    M : links per memory in the graph, 2 to 512; more finds more and takes more RAM
     ef_construction : breadth of the walk when a memory is put into the graph, in candidates
     seed : what the levels of the graph are drawn from
     threads : native threads for indexing and ``recall_many``; 0 is one per processor
@@ -44,7 +44,7 @@ class Config:
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
-        check_int("M", self.M, 2, 256)
+        check_int("M", self.M, 2, 512)
         check_int("ef_construction", self.ef_construction, 1, 1_000_000)
         check_int("seed", self.seed, 0, 2**64 - 1)
         check_int("threads", self.threads, 0, 1024)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import _native
 from ._checks import check_int, check_word
 from ._errors import InvalidInput
-from ._vectors import _as_float32 as as_float32
+from ._vectors import as_float32
 
 Metric: TypeAlias = Literal["l2", "ip", "cosine"]
 Dtype: TypeAlias = Literal["f32", "bf16", "f16"]

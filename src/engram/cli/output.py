@@ -53,7 +53,7 @@ def progress() -> Iterator[Progress]:
 
 def print_stats(path: str, figures: dict[str, Any]) -> None:
     """The counters of a store, part by part."""
-    table = Table(title=path, show_header=False, box=None, title_justify="left")
+    table = Table(show_header=False, box=None)
     for name, value in figures.items():
         if isinstance(value, dict):
             table.add_row(f"[bold]{name}[/bold]", "")
@@ -61,6 +61,7 @@ def print_stats(path: str, figures: dict[str, Any]) -> None:
                 table.add_row(f"  {key}", _written(number))
         else:
             table.add_row(name, _written(value))
+    console.print(path, style="bold", highlight=False, soft_wrap=True, markup=False)
     console.print(table)
 
 

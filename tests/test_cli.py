@@ -1,0 +1,359 @@
+"""The command `engram`, as a shell sees it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engram
+
+pytest.importorskip("typer", reason='the extra is missing: pip install "engram-store[cli]"')
+pytest.importorskip("rich")
+
+from engram.cli.app import app
+
+DIM = 4
+needs_wordllama = pytest.mark.skipif(
+    importlib.util.find_spec("wordllama") is None, reason="the extra is missing: engram-store[text]"
+)
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", "from engram.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+
+
+def answer(*arguments: object, code: int = 0) -> dict[str, Any]:
+    done = run(*arguments, "--json")
+    assert done.returncode == code, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def store(folder: Path) -> Path:
+    with engram.open(folder, DIM, metric="l2") as opened:
+        opened.store_many(
+            [f"id {row}" for row in range(20)],
+            np.arange(80).reshape(20, 4),
+            contents=[f"text [bold]{row}[/bold]" for row in range(20)],
+            metadata=[{"row": row} for row in range(20)],
+        )
+    return folder
+
+
+def test_help_and_version() -> None:
+    asked = run("--help")
+    assert asked.returncode == 0
+    for command in ("demo", "stats", "verify", "recall", "import"):
+        assert command in asked.stdout
+        assert run(command, "--help").returncode == 0
+    assert run("--version").stdout == f"engram {engram.__version__}\n"
+    assert {command.name for command in app.registered_commands} >= {"import", None}
+
+
+def test_stats_for_people_and_for_scripts(store: Path) -> None:
+    figures = answer("stats", store)
+    assert figures["memories"] == 20
+    assert figures["metric"] == "l2"
+    assert figures["bytes_on_disk"] > 0
+
+    told = run("stats", store)
+    assert told.returncode == 0
+    assert str(store) in told.stdout
+    assert "memories" in told.stdout
+
+
+def test_verify_ends_with_0_when_all_is_sound_and_1_when_not(store: Path) -> None:
+    assert answer("verify", store)["ok"] is True
+    assert "20 memories" in run("verify", store).stdout
+
+    catalog = store / "catalog.sqlite"
+    catalog.write_bytes(catalog.read_bytes().replace(b"[bold]7[/bold]", b"[bold]8[/bold]"))
+
+    found = answer("verify", store, code=1)
+    assert (found["ok"], found["kind"], found["file"]) == (False, "CorruptionError", str(catalog))
+    told = run("verify", store)
+    assert (told.returncode, told.stdout) == (1, "")
+    assert told.stderr.startswith("engram: the catalog")
+    assert "Traceback" not in told.stderr
+
+
+def test_recall_by_vector(store: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "cue.npy", np.array([28, 29, 30, 31]))
+
+    hits = answer("recall", store, "--vector", tmp_path / "cue.npy", "-k", 3)["hits"]
+
+    assert [hit["id"] for hit in hits] == ["id 7", "id 6", "id 8"] or hits[0]["id"] == "id 7"
+    assert len(hits) == 3
+    assert (hits[0]["distance"], hits[0]["content"], hits[0]["metadata"]) == (
+        0.0,
+        "text [bold]7[/bold]",
+        {"row": 7},
+    )
+    told = run("recall", store, "--vector", tmp_path / "cue.npy", "-k", 1)
+    assert "id 7" in told.stdout
+    assert "text [bold]7[/bold]" in told.stdout
+
+
+EMBEDDER = """
+import numpy as np
+
+def letters(texts):
+    return np.array([[len(text), text.count("a"), text.count("e"), 1.0] for text in texts])
+
+class Letters:
+    def embed(self, texts):
+        return letters(texts)
+"""
+
+
+@pytest.mark.parametrize("name", ["letters", "Letters"])
+def test_recall_by_text_with_an_embedder_of_ones_own(folder: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine.py").write_text(EMBEDDER)
+    (tmp_path / "memories.jsonl").write_text('{"content": "banana"}\n\n{"id": "x", "content": "eels"}\n')
+
+    stored = run("import", folder, "memories.jsonl", "--embedder", f"mine:{name}", "--json", cwd=tmp_path)
+    assert stored.returncode == 0, stored.stderr
+    assert json.loads(stored.stdout)["stored"] == 2
+    found = run("recall", folder, "banana", "--embedder", f"mine:{name}", "--json", cwd=tmp_path)
+
+    assert found.returncode == 0, found.stderr
+    assert [hit["id"] for hit in json.loads(found.stdout)["hits"]] == ["memories-1", "x"]
+
+
+@needs_wordllama
+def test_texts_are_imported_and_recalled_with_wordllama(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "notes.jsonl"
+    file.write_text(
+        '{"id": "bread", "content": "bake bread in an oven"}\n{"content": "the stock market fell"}\n'
+    )
+
+    assert answer("import", folder, file) | {"seconds": 0} == {"stored": 2, "memories": 2, "seconds": 0}
+    assert [hit["id"] for hit in answer("recall", folder, "a loaf from the oven")["hits"]] == [
+        "bread",
+        "notes-2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["recall", "{store}"], "give a text, or a vector"),
+        (["recall", "{store}", "text"], "4 dimensions and WordLlama makes 256"),
+        (["recall", "{store}", "text", "--embedder", "json"], "module:name"),
+        (["recall", "{store}", "text", "--embedder", "nothing:here"], "cannot be loaded"),
+        (["recall", "{store}", "text", "--embedder", "json:nothing"], "cannot be loaded"),
+        (["recall", "{store}", "--vector", "{store}/missing.npy"], "missing.npy"),
+        (["recall", "{store}", "--vector", "{store}/manifest"], "manifest"),
+        (["recall", "{store}", "text", "-k", "0", "--embedder", "json:dumps"], "k is 0|embedder"),
+        (["recall", "{store}", "text", "-k", "many"], "-k"),
+        (["stats", "{store}/missing"], "not an Engram store"),
+        (["verify", "{store}/missing"], "not an Engram store"),
+        (["verify", "{store}/manifest"], "manifest"),
+        (["import", "{store}", "{store}/manifest"], "import reads .npy"),
+        (["import", "{store}", "missing.npy"], "missing.npy"),
+        (["nonsense"], "nonsense"),
+        (["stats"], "PATH"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_wrong_use_ends_with_2_and_a_sentence(store: Path, arguments: list[str], said: str) -> None:
+    done = run(*(argument.format(store=store) for argument in arguments))
+
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert any(word in done.stderr for word in said.split("|")), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_locked_store_ends_with_3(store: Path) -> None:
+    with engram.open(store):
+        done = run("stats", store)
+    assert done.returncode == 3
+    assert f"process {os.getpid()}" in done.stderr
+
+
+def test_looking_changes_no_byte(store: Path) -> None:
+    def snapshot() -> dict[str, bytes]:
+        return {str(path): path.read_bytes() for path in store.rglob("*") if path.is_file()}
+
+    before = snapshot()
+    for command in ("stats", "verify"):
+        assert run(command, store).returncode == 0
+    assert snapshot() == before
+
+
+def test_a_reader_that_stops_reading_is_no_error(store: Path) -> None:
+    code = "from engram.cli import main; main()"
+    done = subprocess.run(
+        f"{sys.executable} -c '{code}' stats {store} | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stderr == ""
+
+
+# -- import
+
+
+def vectors_of(folder: Path) -> dict[str, list[float]]:
+    with engram.open(folder, read_only=True) as store:
+        return {id: found.vector.tolist() for id in store if (found := store.get(id)) is not None}
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "u1", "i8", ">f4"])
+def test_import_npy(folder: Path, tmp_path: Path, dtype: str) -> None:
+    np.save(tmp_path / "base.npy", np.arange(40).reshape(10, 4).astype(dtype))
+
+    told = answer("import", folder, tmp_path / "base.npy", "--metric", "l2")
+
+    assert (told["stored"], told["memories"]) == (10, 10)
+    expected = {f"base-{row}": [4 * row, 4 * row + 1, 4 * row + 2, 4 * row + 3] for row in range(10)}
+    assert vectors_of(folder) == expected
+    assert answer("import", folder, tmp_path / "base.npy")["memories"] == 10
+    assert answer("import", folder, tmp_path / "base.npy", "--id-prefix", "x")["memories"] == 20
+
+
+def test_import_many_rows(folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "base.npy", np.random.default_rng(0).standard_normal((20_000, 8)).astype("f4"))
+
+    assert answer("import", folder, tmp_path / "base.npy")["stored"] == 20_000
+    assert answer("verify", folder)["memories"] == 20_000
+
+
+def test_import_npz(folder: Path, tmp_path: Path) -> None:
+    np.savez(
+        tmp_path / "rows.npz",
+        vectors=np.eye(3),
+        ids=np.array(["a", "b", "c"]),
+        contents=np.array(["x", "", "z"]),
+    )
+
+    assert answer("import", folder, tmp_path / "rows.npz")["stored"] == 3
+    with engram.open(folder, read_only=True) as store:
+        contents = [found.content for id in "abc" if (found := store.get(id)) is not None]
+    assert contents == ["x", "", "z"]
+
+
+def test_import_fvecs(folder: Path, tmp_path: Path) -> None:
+    rows = np.zeros((5, 3), "<i4")
+    rows[:, 0] = 2
+    rows[:, 1:] = np.arange(1, 11).astype("<f4").view("<i4").reshape(5, 2)
+    rows.tofile(tmp_path / "base.fvecs")
+
+    assert answer("import", folder, tmp_path / "base.fvecs", "--metric", "l2")["stored"] == 5
+    assert vectors_of(folder)["base-4"] == [9, 10]
+
+
+def test_import_jsonl(folder: Path, tmp_path: Path) -> None:
+    lines = [
+        {"id": "a", "vector": [1, 2], "content": "é", "metadata": {"n": 1}, "confidence": 0.5},
+        {"vector": [3.5, 4]},
+    ]
+    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    assert answer("import", folder, tmp_path / "m.jsonl", "--metric", "l2")["stored"] == 2
+    with engram.open(folder, read_only=True) as store:
+        a, second = store.get("a"), store.get("m-2")
+    assert a is not None
+    assert second is not None
+    assert (a.content, a.metadata, a.confidence, a.vector.tolist()) == ("é", {"n": 1}, 0.5, [1, 2])
+    assert second.vector.tolist() == [3.5, 4]
+
+
+BAD_FILES: dict[str, tuple[str, bytes, str]] = {
+    "no npy": ("a.npy", b"nonsense", "cannot be read"),
+    "empty npy": ("a.npy", b"", "cannot be read"),
+    "no npz": ("a.npz", b"nonsense", "cannot be read"),
+    "empty fvecs": ("a.fvecs", b"", "fvecs"),
+    "cut fvecs": ("a.fvecs", b"\2\0\0\0" + b"\0" * 7, "fvecs"),
+    "negative fvecs": ("a.fvecs", b"\xff\xff\xff\xff" * 3, "fvecs"),
+    "mixed fvecs": ("a.fvecs", b"\1\0\0\0" + b"\0" * 4 + b"\2\0\0\0" + b"\0" * 4, "different dimensions"),
+    "no json": ("a.jsonl", b'{"vector": [1, 2]}\n{', "line 2 is not JSON"),
+    "a list": ("a.jsonl", b"[1, 2]\n", "line 1 is not a JSON object"),
+    "another field": ("a.jsonl", b'{"vector": [1, 2], "text": "x"}', "field 'text'"),
+    "no vector in one": ("a.jsonl", b'{"vector": [1, 2]}\n{"content": "x"}', "line 2"),
+    "another dimension": ("a.jsonl", b'{"vector": [1, 2]}\n{"vector": [1, 2, 3]}', "rows from 1"),
+    "a bad id": ("a.jsonl", b'{"vector": [1, 2], "id": 7}', "id 7"),
+    "a zero": ("a.jsonl", b'{"vector": [0, 0]}', "zero"),
+    "no utf-8": ("a.jsonl", b'{"content": "\xff"}', "UTF-8"),
+    "nothing": ("a.jsonl", b"\n", "no memories"),
+}
+
+
+@pytest.mark.parametrize(("name", "data", "said"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_bad_file_ends_with_2_and_says_where(
+    folder: Path, tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+
+    done = run("import", folder, tmp_path / name)
+
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "array", [np.ones(3), np.ones((2, 0)), np.array([["a"]]), np.array([[None]]), np.array([[1j]])], ids=str
+)
+def test_a_bad_array_ends_with_2(folder: Path, tmp_path: Path, array: Any) -> None:
+    np.save(tmp_path / "a.npy", array, allow_pickle=True)
+
+    done = run("import", folder, tmp_path / "a.npy")
+
+    assert done.returncode == 2, done.stderr
+    assert "a.npy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_bad_row_far_down_tells_how_many_are_stored(folder: Path, tmp_path: Path) -> None:
+    rows = np.ones((20_000, 2), "f4")
+    rows[17_000, 0] = np.nan
+    np.save(tmp_path / "a.npy", rows)
+
+    done = run("import", folder, tmp_path / "a.npy")
+
+    assert done.returncode == 2
+    assert "16384 rows before it are stored" in done.stderr
+    assert answer("stats", folder)["memories"] == 16_384
+
+
+def test_ctrl_c_ends_with_130_and_leaves_a_sound_store(folder: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).standard_normal((400_000, 32)).astype("f4"))
+    code = "from engram.cli import main; main()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, "import", str(folder), str(tmp_path / "a.npy")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (folder / "manifest").exists():
+        assert child.poll() is None
+    child.send_signal(signal.SIGINT)
+    _, complaint = child.communicate(timeout=60)
+
+    assert child.returncode == 130, complaint
+    assert "Traceback" not in complaint
+    assert answer("verify", folder)["ok"]
