@@ -1,0 +1,140 @@
+"""Index.save and Index.load: what is written comes back, and no file can do harm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import engram
+
+RNG = np.random.default_rng(1)
+BASE = RNG.normal(size=(1200, 12)).astype(np.float32)
+
+
+def saved(path: Path, metric: str = "l2", dtype: str = "f32", n: int = 1200) -> engram.Index:
+    index = engram.Index(12, metric=metric, dtype=dtype, M=8, ef_construction=60, seed=4)
+    if n:
+        index.add(np.arange(n) * 7, BASE[:n], threads=1)
+        index.remove(np.arange(0, n, 10) * 7)
+    index.save(path)
+    return index
+
+
+@pytest.mark.parametrize("metric", ["l2", "ip", "cosine"])
+@pytest.mark.parametrize("dtype", ["f32", "bf16", "f16"])
+@pytest.mark.parametrize("n", [0, 1, 1200])
+def test_a_loaded_index_answers_as_the_saved_one(tmp_path: Path, metric: str, dtype: str, n: int) -> None:
+    index = saved(tmp_path / "a.index", metric, dtype, n)
+
+    loaded = engram.Index.load(tmp_path / "a.index")
+
+    assert repr(loaded) == repr(index) and loaded.seed == 4
+    for a, b in zip(index.search(BASE, 10, ef=30), loaded.search(BASE, 10, ef=30), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_loaded_index_goes_on(tmp_path: Path) -> None:
+    saved(tmp_path / "a.index")
+    loaded = engram.Index.load(tmp_path / "a.index")
+    more = RNG.normal(size=(500, 12)).astype(np.float32)
+
+    loaded.add(np.arange(500) + 100_000, more)
+    removed = loaded.remove(np.arange(1, 1200, 10) * 7)
+
+    assert removed == 120 and len(loaded) == 1200 - 240 + 500
+    assert (loaded.search(more, k=1)[0][:, 0] == np.arange(500) + 100_000).all()
+
+
+def test_saving_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    saved(tmp_path / "a.index")
+    saved(tmp_path / "a.index", n=10)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.index"]
+    assert len(engram.Index.load(tmp_path / "a.index")) == 9
+
+
+def test_a_file_that_is_not_there_or_a_folder_is_an_error(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.index", tmp_path):
+        with pytest.raises(engram.EngramError, match=str(tmp_path)):
+            engram.Index.load(path)
+    with pytest.raises(engram.EngramError):
+        engram.Index(3).save(tmp_path / "no folder" / "a.index")
+
+
+def test_a_newer_version_is_told_from_damage(tmp_path: Path) -> None:
+    saved(tmp_path / "a.index", n=5)
+    data = bytearray((tmp_path / "a.index").read_bytes())
+    data[8] = 9
+    (tmp_path / "a.index").write_bytes(data)
+    with pytest.raises(engram.UnsupportedFormat, match="version 9"):
+        engram.Index.load(tmp_path / "a.index")
+
+
+def test_every_flipped_byte_and_every_cut_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "a.index"
+    index = saved(path, n=60)
+    data = path.read_bytes()
+    want = index.search(BASE, 5)
+    padding = 0
+    for at in range(0, len(data), 37):
+        broken = bytearray(data)
+        broken[at] ^= 0x41
+        path.write_bytes(broken)
+        try:
+            loaded = engram.Index.load(path)
+        except (engram.CorruptionError, engram.UnsupportedFormat):
+            continue
+        padding += 1  # between sections: nothing that is read
+        np.testing.assert_array_equal(loaded.search(BASE, 5)[0], want[0])
+    assert padding < 10
+    for size in range(0, len(data) - 64, 101):
+        path.write_bytes(data[:size])
+        with pytest.raises(engram.CorruptionError) as error:
+            engram.Index.load(path)
+        assert error.value.file == str(path)
+
+
+def crc32c(data: bytes) -> int:
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = (crc >> 1) ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def resealed(data: bytes, seed: int) -> bytes:
+    """The file with some bytes changed and every checksum right again: what a hostile hand would make."""
+    rng = np.random.default_rng(seed)
+    broken = bytearray(data)
+    for at in rng.integers(0, len(data), size=rng.integers(1, 6)).tolist():
+        broken[at] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.integers(256)]))
+    broken[124:128] = crc32c(bytes(broken[:124])).to_bytes(4, "little")
+    at = 128
+    while at + 64 <= len(broken):
+        size = int.from_bytes(broken[at + 8 : at + 16], "little")
+        payload = bytes(broken[at + 64 : at + 64 + size])
+        broken[at + 4 : at + 8] = crc32c(payload).to_bytes(4, "little")
+        broken[at + 60 : at + 64] = crc32c(bytes(broken[at : at + 60])).to_bytes(4, "little")
+        at = (at + 64 + size + 63) // 64 * 64
+    return bytes(broken)
+
+
+def test_a_hostile_file_is_refused_or_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "a.index"
+    index = engram.Index(3, M=2, ef_construction=4)
+    index.add(np.arange(40), BASE[:40, :3], threads=1)
+    index.save(path)
+    data = path.read_bytes()
+    refused = 0
+    for seed in range(250):
+        path.write_bytes(resealed(data, seed))
+        try:
+            loaded = engram.Index.load(path)
+            loaded.search(np.ones((3, loaded.dim)), 10)
+            loaded.add(np.arange(5) + 1000, np.ones((5, loaded.dim)))
+            loaded.remove(np.arange(20))
+        except engram.EngramError:
+            refused += 1
+    assert 0 < refused < 250, refused
