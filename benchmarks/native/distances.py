@@ -34,8 +34,13 @@ def distances(module: ModuleType, dim: int, random_bytes: int, memory: float) ->
             speed = size_of_one / one / 1e9
             rows.append(
                 {
-                    "kernel": kernel, "dim": dim, "isa": isa, "access": access,
-                    "ns": one * 1e9, "gb_s": speed, "share_of_bandwidth": speed / memory,
+                    "kernel": kernel,
+                    "dim": dim,
+                    "isa": isa,
+                    "access": access,
+                    "ns": one * 1e9,
+                    "gb_s": speed,
+                    "share_of_bandwidth": speed / memory,
                 }
             )
     return rows
