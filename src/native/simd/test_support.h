@@ -33,7 +33,7 @@ class Guarded {
     if (mprotect(base_ + page, body, PROT_READ | PROT_WRITE) != 0) throw std::runtime_error("mprotect");
     data_ =
         reinterpret_cast<T*>(base_ + page + (against == Against::kBehind ? body - values.size_bytes() : 0));
-    std::memcpy(static_cast<void*>(data_), values.data(), values.size_bytes());
+    if (!values.empty()) std::memcpy(static_cast<void*>(data_), values.data(), values.size_bytes());
   }
   Guarded(const Guarded&) = delete;
   Guarded& operator=(const Guarded&) = delete;
