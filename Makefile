@@ -38,7 +38,7 @@ define need
 endef
 
 .PHONY: help demo test lint lint-python lint-native lint-types format native-test googletest wheel sdist bench \
-  bench-full docs clean
+  bench-full bench-native docs clean
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /  make \1|/' | column -t -s '|'
@@ -90,12 +90,14 @@ wheel: $(STAMP)/build $(STAMP)/headers $(STAMP)/wheel  ## Build the wheel and ma
 sdist: $(STAMP)/build  ## Build the source distribution, in dist/
 	@$(BIN)/python -c 'from scikit_build_core.build import build_sdist; print("dist/" + build_sdist("dist"))'
 
-BENCH := --limit 100000 --query-count 1000 --rounds 1 --engines engram,faiss-hnsw,hnswlib
-bench: $(STAMP)/package $(STAMP)/bench  ## Minutes: 100,000 vectors beside FAISS and hnswlib (ARGS="--help")
-	@$(BIN)/python -m benchmarks.ann $(BENCH) $(ARGS)
+bench: $(STAMP)/package $(STAMP)/bench  ## Minutes: Engram beside the others on 100,000 vectors (ENGRAM_DATA=folder)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-full: $(STAMP)/package $(STAMP)/bench-full  ## Hours: the largest data there is, every engine
-	@$(BIN)/python -m benchmarks.ann $(ARGS)
+bench-full: $(STAMP)/package $(STAMP)/bench  ## Hours: the same on a million vectors
+	@$(BIN)/python -m benchmarks --full $(ARGS)
+
+bench-native: $(STAMP)/build $(STAMP)/headers $(STAMP)/bench  ## Nanoseconds of the smallest parts, in compiled loops
+	@$(BIN)/python -m benchmarks.native $(ARGS)
 
 docs: $(STAMP)/package $(STAMP)/docs  ## The reference of the Python API, in build/docs/
 	@$(BIN)/pdoc --docformat numpy --output-directory build/docs engram
@@ -114,7 +116,7 @@ $(STAMP)/venv:
 	@$(PIP) install --upgrade 'pip>=25.1'
 	@mkdir -p $(STAMP) && touch $@
 
-$(STAMP)/bench $(STAMP)/bench-full: $(STAMP)/headers  # some are compiled here
+$(STAMP)/bench: $(STAMP)/headers  # some are compiled here
 
 # Debian keeps Python.h apart from python3.
 PYTHON_H := $(BIN)/python -c 'import os, sysconfig as s; assert os.path.exists(s.get_path("include") + "/Python.h")' 2> /dev/null
@@ -122,8 +124,8 @@ $(STAMP)/headers: $(STAMP)/venv
 	$(call need,$(PYTHON_H),libpython$$($(BIN)/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')-dev)
 	@touch $@
 
-$(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)/docs \
-$(STAMP)/bench $(STAMP)/bench-full: $(STAMP)/%: $(STAMP)/venv pyproject.toml
+$(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)/docs $(STAMP)/bench: \
+  $(STAMP)/%: $(STAMP)/venv pyproject.toml
 	@echo 'installing what $* needs ...'
 	@$(PIP) install --group $*
 	@touch $@
