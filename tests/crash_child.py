@@ -32,6 +32,8 @@ def work(store: engram.MemoryStore, seed: int, thread: int) -> None:
         perform(store, operation)
         line = json.dumps([thread, operation.number]) + "\n"
         os.write(1, line.encode())  # at once, and whole
+        if thread == 0 and operation.number % 20 == 19:
+            store.checkpoint()
 
 
 def main() -> None:

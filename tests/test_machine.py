@@ -111,6 +111,10 @@ class StoreMachine(RuleBasedStateMachine):
     def wait_indexed(self) -> None:
         assert self.store.wait_indexed(timeout=60)
 
+    @rule()
+    def checkpoint(self) -> None:
+        self.store.checkpoint()
+
     @rule(drain=st.booleans())
     def reopen(self, drain: bool) -> None:
         self.store.close(drain=drain)

@@ -76,16 +76,26 @@ def open_parts(
     parts = Parts(native, catalog, Indexer(native, catalog), read_only)
     try:
         native.recover(parts.indexer.drain)
-        if catalog.applied > native.end_lsn:
-            raise CorruptionError(
-                f"the catalog in {path} has applied the log up to {catalog.applied}, but the log ends at "
-                f"{native.end_lsn}: a part of the log is lost, or the catalog belongs to another store",
-                str(path),
-                native.end_lsn,
-            )
+        _check_agreement(native, catalog, path)
         if config.indexing == "async" and not read_only:
             parts.indexer.start()
     except BaseException:
         parts.shut()
         raise
     return parts
+
+
+def _check_agreement(native: _native.Store, catalog: Catalog, path: Path | None) -> None:
+    if catalog.applied > native.end_lsn:
+        raise CorruptionError(
+            f"the catalog in {path} has applied the log up to {catalog.applied}, but the log ends at "
+            f"{native.end_lsn}: a part of the log is lost, or the catalog belongs to another store",
+            str(path),
+            native.end_lsn,
+        )
+    if catalog.applied < native.checkpoint_lsn:
+        raise CorruptionError(
+            f"the catalog in {path} has applied the log up to {catalog.applied}, but the log before "
+            f"{native.checkpoint_lsn} is gone: the catalog is lost or too old; restore the folder",
+            str(path),
+        )

@@ -33,6 +33,9 @@ class Catalog(Protocol):
     def apply(self, rows: Iterable[CatalogRow], retired: Sequence[int], through: int) -> None:
         """Adds rows, drops retired keys and moves `applied`, all at once; nothing if it is there already."""
 
+    def sync(self) -> None:
+        """Waits until all that was applied is on stable storage."""
+
     def read(self, keys: Sequence[int]) -> dict[int, Row]:
         """The rows of those keys that have one, their checksums checked."""
 
@@ -65,6 +68,9 @@ class RamCatalog:
             self._rows.pop(key, None)
         self._applied = through
 
+    def sync(self) -> None:
+        pass
+
     def read(self, keys: Sequence[int]) -> dict[int, Row]:
         return {key: row for key in keys if (row := self._rows.get(key)) is not None}
 
@@ -94,6 +100,9 @@ class LayeredCatalog:
         if through > self._above.applied:
             self._retired.update(retired)
             self._above.apply(rows, retired, through)
+
+    def sync(self) -> None:
+        pass
 
     def read(self, keys: Sequence[int]) -> dict[int, Row]:
         found = self._above.read(keys)

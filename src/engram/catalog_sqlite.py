@@ -29,7 +29,7 @@ _SCHEMA = (
     "CREATE TABLE memories (key INTEGER PRIMARY KEY, id TEXT NOT NULL, content TEXT, metadata TEXT,"
     " confidence REAL NOT NULL, created_at REAL NOT NULL, crc INTEGER NOT NULL)",
     "CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), lsn INTEGER NOT NULL,"
-    " crc INTEGER NOT NULL)",
+    " crc INTEGER NOT NULL, syncs INTEGER NOT NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
     f"PRAGMA user_version = {SCHEMA_VERSION}",
 )
@@ -86,6 +86,18 @@ class SqliteCatalog:
                 _delete(writer, retired)
                 writer.execute("UPDATE applied SET lsn = ?, crc = ?", (through, _lsn_crc(through)))
             self._applied = through
+
+    def sync(self) -> None:
+        with self._writing, self._mapped():
+            self._refuse_if_closed()
+            # A commit under FULL syncs the WAL, and with it every commit before. (It must change something:
+            # else SQLite writes nothing and syncs nothing.)
+            self._writer.execute("PRAGMA synchronous = FULL")
+            try:
+                with self._transaction() as writer:
+                    writer.execute("UPDATE applied SET syncs = syncs + 1")
+            finally:
+                self._writer.execute("PRAGMA synchronous = NORMAL")
 
     def read(self, keys: Sequence[int]) -> dict[int, Row]:
         rows: dict[int, Row] = {}
@@ -193,7 +205,7 @@ class SqliteCatalog:
             if tables == 0:
                 for statement in _SCHEMA:
                     writer.execute(statement)
-                writer.execute("INSERT INTO applied VALUES (1, 0, ?)", (_lsn_crc(0),))
+                writer.execute("INSERT INTO applied VALUES (1, 0, ?, 0)", (_lsn_crc(0),))
 
     def _check(self) -> int:
         (tables,) = self._writer.execute("SELECT count(*) FROM sqlite_master").fetchone()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from . import _native
 from ._errors import EngramError
@@ -23,13 +24,16 @@ class Indexer:
     """One batch after another: log synced, catalog committed, graph; so that nothing outruns the log.
 
     A batch that fails is kept and tried again; its memories stay recallable from the queue meanwhile.
-    Only one thread at a time works; any thread may call.
+    Either the thread that `start` starts works, or whoever calls `step`, one at a time.
     """
 
     def __init__(self, store: _native.Store, catalog: Catalog) -> None:
         self._store = store
         self._catalog = catalog
-        self._working = threading.Lock()
+        self._working = threading.Lock()  # held while a batch goes into catalog and graph
+        self._pausing = threading.Lock()
+        self._resume = threading.Event()  # clear: the thread is to let somebody else have `_working`
+        self._resume.set()
         self._held: list[_native.Batch] = []  # taken, not yet indexed: at most one
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -43,8 +47,8 @@ class Indexer:
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def step(self, wait: float = 0.0) -> bool:
-        """Indexes one batch. False: nothing came within `wait` seconds.
+    def step(self) -> bool:
+        """Indexes one batch. False: there is none.
 
         Raises
         ------
@@ -52,28 +56,45 @@ class Indexer:
             The batch could not be indexed; the next call tries the same one again.
         """
         with self._working:
-            if not self._held:
-                take = functools.partial(self._store.take_batch, BATCH)
-                # In one call, within which no signal is handled: Ctrl-C must not lose a batch that was taken,
-                # nor, below, have one indexed twice.
-                self._held.extend(filter(None, map(take, (wait,))))
-            if not self._held:
-                return False
-            done: list[None] = []
+            self._take(0.0)
+            return self._index_held()
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Between two batches: what the graph holds is in the catalog, and neither changes meanwhile."""
+        with self._pausing:
+            self._resume.clear()
             try:
-                self._commit(self._held[0])
-                done.extend(map(self._store.index, self._held))
-            except Exception as error:
-                self.failures += 1
-                self.failed_in_a_row += 1
-                self.last_error = error
-                raise
+                with self._working:
+                    yield
             finally:
-                if done:
-                    self._held = []
-            self.batches += 1
-            self.failed_in_a_row = 0
-            return True
+                self._resume.set()
+
+    def _take(self, wait: float) -> None:
+        if not self._held:
+            take = functools.partial(self._store.take_batch, BATCH)
+            # In one call, within which no signal is handled: Ctrl-C must not lose a batch that was taken,
+            # nor, below, have one indexed twice.
+            self._held.extend(filter(None, map(take, (wait,))))
+
+    def _index_held(self) -> bool:
+        if not self._held:
+            return False
+        done: list[None] = []
+        try:
+            self._commit(self._held[0])
+            done.extend(map(self._store.index, self._held))
+        except Exception as error:
+            self.failures += 1
+            self.failed_in_a_row += 1
+            self.last_error = error
+            raise
+        finally:
+            if done:
+                self._held = []
+        self.batches += 1
+        self.failed_in_a_row = 0
+        return True
 
     def _commit(self, batch: _native.Batch) -> None:
         if batch.through > self._catalog.applied:
@@ -128,8 +149,11 @@ class Indexer:
     def _run(self) -> None:
         pause = _RETRY_SECONDS[0]
         while not self._stopping.is_set():
+            self._take(_IDLE_SECONDS)  # only this thread takes: no lock while it waits
+            self._resume.wait()
             try:
-                self.step(_IDLE_SECONDS)
+                with self._working:
+                    self._index_held()
                 pause = _RETRY_SECONDS[0]
             except Exception as error:
                 self._report(error)

@@ -320,6 +320,23 @@ class MemoryStore:
             self.wait_indexed()
         return verify_parts(self._native, self._parts.catalog, self._path)
 
+    def checkpoint(self) -> int:
+        """Writes to disk what opening would else build from the log again, and drops that part of the log.
+
+        What is stored meanwhile is not held up.
+
+        Returns
+        -------
+        int
+            The LSN below which everything is in the checkpoint.
+        """
+        self._check_open()
+        if not self._parts.read_only:
+            self.wait_indexed()
+        with self._parts.indexer.paused():
+            self._parts.catalog.sync()
+            return self._native.checkpoint()
+
     def close(self, *, drain: bool = True) -> None:
         """Syncs and closes; safe to call again, from any thread.
 
