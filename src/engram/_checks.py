@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any, SupportsIndex
+from typing import Any
 
 import numpy as np
 
@@ -13,9 +13,12 @@ from ._errors import InvalidInput
 
 def check_int(name: str, value: object, least: int, most: int | None = None) -> int:
     """`value` as an int of at least `least` (and at most `most`); numpy's integers count, bools do not."""
-    if isinstance(value, (bool, np.bool_)) or not isinstance(value, SupportsIndex):
+    try:
+        number: int | None = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, (bool, np.bool_)):
         raise InvalidInput(f"{name} is {value!r}; give an integer of at least {least}")
-    number = operator.index(value)
     if number < least:
         raise InvalidInput(f"{name} is {number}; it must be at least {least}")
     if most is not None and number > most:

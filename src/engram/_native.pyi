@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 class Batch:
     """What the indexer takes from the queue at once, in the order of the log."""
 
-    # (key, id, content, metadata as JSON text, confidence, created_at) of the memories current as of `through`.
+    # (key, id, content, metadata as JSON text, confidence, created_at) of what is current as of `through`.
     @property
     def rows(self) -> list[tuple[int, str, str | None, str | None, float, float]]: ...
     # The key of every version that an entry of this batch replaced or forgot.
@@ -95,8 +95,8 @@ class Store:
     ) -> int: ...
     # Raises InvalidVector / DimensionMismatch naming the first bad row; nothing is written.
     def check_vectors(self, vectors: NDArray[np.float32]) -> None: ...
-    # Stores rows [begin, ...) as one atomic record of at most batch_bytes (at least one row); the arguments are
-    # the whole call's. Returns (LSN, rows stored).
+    # Stores rows [begin, ...) as one atomic record of at most batch_bytes (at least one row); the arguments
+    # are the whole call's. Returns (LSN, rows stored).
     def put_chunk(
         self,
         begin: int,
@@ -116,7 +116,7 @@ class Store:
     # The most bytes that id, content and metadata of one memory may take together, in UTF-8.
     @property
     def text_limit(self) -> int: ...
-    # (content, metadata, confidence, created_at) of that version while it is pending; None once it is in the catalog.
+    # (content, metadata, confidence, created_at) of that version while it is pending; None once it is indexed.
     def payload(self, id: str, key: int) -> tuple[str | None, str | None, float, float] | None: ...
     def __contains__(self, id: str) -> bool: ...
     def __len__(self) -> int: ...

@@ -18,6 +18,7 @@ Value: TypeAlias = str | int | float | bool | None
 Metadata: TypeAlias = Mapping[str, Value]
 
 MAX_ID_BYTES = 512
+_JSON = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +86,7 @@ def encode_metadata(metadata: object) -> str | None:
         return None
     flat = {_check_key(key): _check_value(key, value) for key, value in metadata.items()}
     try:
-        text = json.dumps(flat, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        text = _JSON.encode(flat)
     except ValueError as error:  # an int of more digits than Python writes
         raise InvalidInput(f"the metadata cannot be written as JSON: {error}") from error
     utf8_size(text, "the metadata")
