@@ -10,12 +10,17 @@ from benchmarks.ann.metrics import Point, pareto
 _MARKERS = "osD^vP*X<>hpd8"
 
 
+def _minor(value: float) -> str:
+    """Labels between the powers of ten: 2 and 5 alone, the rest would crowd."""
+    return f"{value:,.0f}" if f"{value:.0e}"[0] in "25" else ""
+
+
 def write_plot(content: dict[str, Any], file: Path) -> None:
     """Up and to the right is better; both axes as ann-benchmarks draws them (logarithm of the speed)."""
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib import pyplot, ticker
 
     figure, axes = pyplot.subplots(figsize=(10, 7))
     lowest = 1.0
@@ -40,6 +45,8 @@ def write_plot(content: dict[str, Any], file: Path) -> None:
     data = content["dataset"]
     axes.set_xlim(lowest - 0.005, 1.002)
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(ticker.FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axes.yaxis.set_minor_formatter(ticker.FuncFormatter(lambda value, _: _minor(value)))
     axes.set_xlabel("recall@10")
     axes.set_ylabel("queries per second (one core, one query at a time)")
     axes.set_title(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
 from benchmarks.native.timing import Row, seconds_each
@@ -20,7 +23,7 @@ _ACCESS = ("cached", "random", "random, ahead")
 
 def bandwidth(module: ModuleType, size: int) -> float:
     """GB/s of one core that reads ``size`` bytes in order."""
-    words = np.ones(size // 8, np.uint64)
+    words = _array((size // 8,), np.uint64)
     return size / seconds_each(partial(module.bandwidth, words), 1) / 1e9
 
 
@@ -53,10 +56,9 @@ def _runs(
     random = np.random.default_rng(dim)
     query = random.random(dim, np.float32)
     byte_query = random.integers(0, 127, dim, dtype=np.uint8)
-    vectors = np.empty((size // (4 * dim), dim), np.float32)
-    vectors[:] = query
-    codes = np.ones((size // (dim + _CODE_HEADER), dim + _CODE_HEADER), np.uint8)
-    bare = np.ones((_CACHED_BYTES // dim, dim), np.uint8)
+    vectors = _array((size // (4 * dim), dim), np.float32)
+    codes = _array((size // (dim + _CODE_HEADER), dim + _CODE_HEADER), np.uint8)
+    bare = _array((_CACHED_BYTES // dim, dim), np.uint8)
     ahead = access == "random, ahead"
     for table, isa in enumerate(module.instruction_sets()):
         calls = _calls(dim, isa)
@@ -74,22 +76,34 @@ def _runs(
                 yield isa, kernel, dim, calls, run
 
 
+def _array(shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
+    """Ones, in huge pages where the system has them, as the graph keeps its own."""
+    size = int(np.prod(shape)) * np.dtype(kind).itemsize
+    memory = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    array: NDArray[Any] = np.frombuffer(memory, kind).reshape(shape)
+    array[...] = 1
+    return array
+
+
 def _calls(dim: int, isa: str) -> int:
     """Enough for some ten milliseconds a run."""
     return max(32, (20_000_000 if isa == "scalar" else 60_000_000) // (dim + 64) // 32 * 32)
 
 
 def distance_table(rows: list[Row]) -> Table:
-    table = Table(title="one distance")
-    for heading in ("kernel", "isa", "access"):
-        table.add_column(heading)
-    for heading in ("dim", "ns", "GB/s", "of bandwidth"):
-        table.add_column(heading, justify="right")
-    for row in sorted(rows, key=lambda r: (r["dim"], r["access"], r["kernel"])):
-        table.add_row(
-            *(str(row[name]) for name in ("kernel", "isa", "access", "dim")),
-            f"{row['ns']:.1f}",
-            f"{row['gb_s']:.1f}",
-            f"{100 * row['share_of_bandwidth']:.0f} %",
-        )
+    """A line a kernel, dimension and access; a column an instruction set."""
+    table = Table(title="one distance: ns (GB/s, share of the memory bandwidth)")
+    sets = list(dict.fromkeys(row["isa"] for row in rows))
+    for heading in ("kernel", "dim", "access"):
+        table.add_column(heading, no_wrap=True)
+    for isa in sets:
+        table.add_column(isa, justify="right", no_wrap=True)
+    lines: dict[tuple[str, int, str], dict[str, str]] = {}
+    for row in rows:
+        cell = f"{row['ns']:.1f} ({row['gb_s']:.1f}, {100 * row['share_of_bandwidth']:.0f} %)"
+        lines.setdefault((row["kernel"], row["dim"], row["access"]), {})[row["isa"]] = cell
+    for (kernel, dim, access), cells in sorted(lines.items()):
+        table.add_row(kernel, str(dim), access, *(cells.get(isa, "") for isa in sets))
     return table

@@ -27,8 +27,12 @@ inline double now() {
   return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
 }
 
-inline std::size_t kernel_count() { return simd::available().size(); }
-inline const simd::Kernels* kernels(std::size_t at) { return simd::available()[at]; }
+inline std::size_t kernel_count() {
+  return simd::available().size();
+}
+inline const simd::Kernels* kernels(std::size_t at) {
+  return simd::available()[at];
+}
 
 inline std::uint32_t crc(const unsigned char* bytes, std::size_t size) {
   return crc32c(0, std::span(reinterpret_cast<const std::byte*>(bytes), size));
@@ -52,7 +56,7 @@ inline std::uint64_t read_all(const std::uint64_t* words, std::size_t count) {
 // One writer of the ring who is also its leader: reserve, copy, publish; every 64 records take and release.
 class RingUser {
  public:
-  RingUser() : ring_(std::size_t{16} << 20) {}
+  RingUser() : ring_(std::size_t{16} << 20) { run_.records.reserve(wal::Ring::kMostRecords); }
 
   void append(const unsigned char* payload, std::uint32_t length) {
     const wal::Ring::Place place = ring_.reserve(wal::record_bytes(length));
@@ -64,14 +68,16 @@ class RingUser {
   }
   void drain() {
     if (waiting_ == 0) return;
-    taken_ += ring_.take().bytes;
-    ring_.release();
+    ring_.take(run_);
+    taken_ += run_.bytes;
+    ring_.release(run_);
     waiting_ = 0;
   }
   std::uint64_t taken() const { return taken_; }
 
  private:
   wal::Ring ring_;
+  wal::Ring::Run run_;
   std::size_t waiting_ = 0;
   std::uint64_t taken_ = 0;
 };

@@ -32,6 +32,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
     parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    parser.add_argument(
+        "--limit", type=int, default=220_000, help="vectors there are to store (default: 220000)"
+    )
     parser.add_argument("--prefill", type=int, default=20_000, help="memories already there (default: 20000)")
     parser.add_argument(
         "--seconds", type=float, default=2.0, help="of storing, each setting and round (default: 2)"
@@ -49,8 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; 0 when it could, 2 when it could not."""
     options = _parser().parse_args(arguments)
     try:
-        limit = options.prefill + 200_000
-        dataset = datasets.load(options.dataset, options.data, limit=limit, queries=1)
+        dataset = datasets.load(options.dataset, options.data, limit=options.limit, queries=1)
         if len(dataset.base) < 2 * options.prefill:
             raise ValueError(f"{dataset.name} is too small: --prefill {options.prefill} needs twice that")
         settings = [

@@ -31,7 +31,7 @@ class Scann(Adapter):
     def sweep(self) -> Sequence[list[int]]:
         leaves = self.parameters()["num_leaves"]
         shares = ((0.003, 30), (0.006, 40), (0.01, 50), (0.015, 60), (0.02, 80), (0.03, 100), (0.04, 120))
-        wider = ((0.06, 150), (0.08, 200), (0.12, 300), (0.2, 500))
+        wider = ((0.06, 150), (0.08, 200), (0.12, 300), (0.2, 400), (0.35, 600))
         return [[max(1, round(leaves * share)), reorder] for share, reorder in shares + wider]
 
     def build(self, base: Matrix, threads: int) -> None:
