@@ -89,7 +89,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.no_plot:
         write_plot(content, folder / f"{options.name}.png")
     if options.compare is not None:
-        report.print_comparison(json.loads(options.compare.read_text()), content, console, options.reference)
+        before = json.loads(options.compare.read_text())
+        console.print(report.comparison(before, content, options.reference).rich())
     console.print(
         f"written: {folder / options.name}.json" + ("" if options.no_plot else " and .png"), highlight=False
     )

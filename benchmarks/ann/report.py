@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.metrics import TARGETS, Crossing, Point, at_recall
 from benchmarks.ann.runner import Measured
 from benchmarks.common.machine import describe, version_of
+from benchmarks.common.sheet import Sheet
 
 _FASTER = {
     "qps": True,
@@ -65,79 +65,111 @@ def write_json(content: dict[str, Any], file: Path) -> None:
     file.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def print_tables(content: dict[str, Any], console: Console) -> None:
-    """Speed, resources, the best recall, and what is missing."""
+def summary(content: dict[str, Any]) -> str:
+    """What was measured, on what, in one line."""
     data, machine = content["dataset"], content["machine"]
-    console.print(
-        f"\n[bold]{data['name']}[/]: {data['rows']:,} x {data['dim']} {data['metric']}, "
-        f"{data['queries']:,} queries, k = 10; {machine['cpu']}, {machine['cores']} cores, "
-        f"revision {machine['git_revision'][:10]}"
+    return (
+        f"{data['name']}: {data['rows']:,} x {data['dim']} {data['metric']}, {data['queries']:,} queries; "
+        f"{machine['cpu']}, {machine['cores']} cores, revision {machine['git_revision'][:10]}"
     )
-    present = [one for one in content["engines"] if "missing" not in one or one["missing"] is None]
-    console.print(_speed(present))
-    console.print(_resources(present))
-    console.print(_parameters(present))
-    for one in content["engines"]:
-        if one.get("missing"):
-            console.print(f"[yellow]missing[/] {one['engine']}: {one['missing']}", highlight=False)
 
 
-def _speed(engines: list[dict[str, Any]]) -> Table:
-    table = Table(title="queries a second on one core, one at a time, where recall@10 reaches the target")
-    table.add_column("engine")
-    for heading in (
-        "0.90",
-        "0.95",
-        "0.99",
-        "p50 us",
-        "p95 us",
-        "p99 us",
-        "batch 1",
-        "batch all",
-        "most recall",
-    ):
-        table.add_column(heading, justify="right")
+def sheets(content: dict[str, Any]) -> list[Sheet]:
+    """Speed, resources, parameters."""
+    present = [one for one in content["engines"] if one["missing"] is None]
+    return [_speed(present), _resources(present), _parameters(present)]
+
+
+def missing(content: dict[str, Any]) -> list[str]:
+    """The engines that could not be measured, and why."""
+    return [f"{one['engine']}: {one['missing']}" for one in content["engines"] if one["missing"] is not None]
+
+
+def print_tables(content: dict[str, Any], console: Console) -> None:
+    console.print(f"\n{summary(content)}", highlight=False)
+    for sheet in sheets(content):
+        console.print(sheet.rich())
+    for sentence in missing(content):
+        console.print(f"missing {sentence}", highlight=False, style="yellow")
+
+
+def _speed(engines: list[dict[str, Any]]) -> Sheet:
+    sheet = Sheet(
+        "queries a second on one core, one at a time, where recall@10 reaches the target",
+        [
+            "engine",
+            "0.90",
+            "0.95",
+            "0.99",
+            "p50 us",
+            "p95 us",
+            "p99 us",
+            "batch 1",
+            "batch all",
+            "most recall",
+        ],
+        caption="Latencies and batches (with 1 thread and with all) at 0.95. > : the fastest setting is "
+        "already above the target. - : not reached.",
+    )
     for one in sorted(engines, key=lambda e: -_value(e, "0.95", "qps")):
         at = one["at_recall"]["0.95"]
-        table.add_row(
-            f"{one['engine']} {one['version'].split('+')[0]}",
-            *(_qps(one["at_recall"][target], "qps") for target in ("0.90", "0.95", "0.99")),
-            *("-" if at is None else f"{at[name]:,.0f}" for name in ("p50_us", "p95_us", "p99_us")),
-            _qps(at, "batch_1_qps"),
-            _qps(at, "batch_all_qps"),
-            f"{max((point['recall_10'] for point in one['points']), default=0.0):.4f}",
+        sheet.rows.append(
+            [
+                f"{one['engine']} {one['version'].split('+')[0]}",
+                *(_qps(one["at_recall"][target], "qps") for target in ("0.90", "0.95", "0.99")),
+                *("-" if at is None else f"{at[name]:,.0f}" for name in ("p50_us", "p95_us", "p99_us")),
+                _qps(at, "batch_1_qps"),
+                _qps(at, "batch_all_qps"),
+                f"{max((point['recall_10'] for point in one['points']), default=0.0):.4f}",
+            ]
         )
-    table.caption = (
-        "latencies and batches at 0.95; > : the fastest setting is already above the target; - : not reached"
+    return sheet
+
+
+def _resources(engines: list[dict[str, Any]]) -> Sheet:
+    sheet = Sheet(
+        "building, memory, disk",
+        [
+            "engine",
+            "build, 1 thread s",
+            "build, all s",
+            "memory MB",
+            "disk MB",
+            "load s",
+            "recall@1",
+            "recall@100",
+        ],
+        caption="Memory is what the process grew by from before loading to after its first searches. recall@1 "
+        "and recall@100 at the first setting that reaches recall@10 = 0.95.",
     )
-    return table
-
-
-def _resources(engines: list[dict[str, Any]]) -> Table:
-    table = Table(title="build, memory, disk")
-    table.add_column("engine")
-    for heading in ("build 1 thr s", "build all s", "memory MB", "disk MB", "load s"):
-        table.add_column(heading, justify="right")
     for one in engines:
-        table.add_row(
-            one["engine"],
-            *(f"{one['builds'][label]:.1f}" if label in one["builds"] else "-" for label in ("1", "all")),
-            f"{one['memory_bytes'] / 1e6:,.0f}",
-            f"{one['disk_bytes'] / 1e6:,.0f}",
-            f"{one['load_seconds']:.2f}",
+        reached = [point for point in one["points"] if point["recall_10"] >= 0.95]
+        sheet.rows.append(
+            [
+                one["engine"],
+                *(f"{one['builds'][label]:.1f}" if label in one["builds"] else "-" for label in ("1", "all")),
+                f"{one['memory_bytes'] / 1e6:,.0f}",
+                f"{one['disk_bytes'] / 1e6:,.0f}",
+                f"{one['load_seconds']:.2f}",
+                *(
+                    f"{reached[0][name]:.4f}" if reached and name in reached[0] else "-"
+                    for name in ("recall_1", "recall_100")
+                ),
+            ]
         )
-    return table
+    return sheet
 
 
-def _parameters(engines: list[dict[str, Any]]) -> Table:
-    table = Table(title="parameters, and whose they are")
-    table.add_column("engine", no_wrap=True)
-    table.add_column("built with")
-    table.add_column("source", overflow="fold")
+def _parameters(engines: list[dict[str, Any]]) -> Sheet:
+    sheet = Sheet(
+        "parameters, and whose recommendation they are",
+        ["engine", "built with", "source"],
+        wide=frozenset({"built with", "source"}),
+    )
     for one in engines:
         built_with = ", ".join(f"{key} {value}" for key, value in one["parameters"].items())
-        table.add_row(one["engine"], f"{built_with} (swept: {one['search_parameter']})", one["source"])
-    return table
+        sheet.rows.append([one["engine"], f"{built_with} (swept: {one['search_parameter']})", one["source"]])
+    return sheet
 
 
 def _value(one: dict[str, Any], target: str, figure: str) -> float:
@@ -151,21 +183,25 @@ def _qps(at: dict[str, Any] | None, figure: str) -> str:
     return f"{'>' if at['bound'] else ''}{at[figure]:,.0f}"
 
 
-def print_comparison(before: dict[str, Any], after: dict[str, Any], console: Console, reference: str) -> None:
+def comparison(before: dict[str, Any], after: dict[str, Any], reference: str) -> Sheet:
     """Two runs of one comparison: each engine's ratio to the reference, and how far the runs differ."""
-    table = Table(title=f"queries a second at recall@10 = 0.95, as a multiple of {reference}'s")
-    for heading in ("engine", "run 1", "run 2", "difference"):
-        table.add_column(heading, justify="left" if heading == "engine" else "right")
+    sheet = Sheet(
+        f"queries a second at recall@10 = 0.95, as a multiple of {reference}'s, in two runs",
+        ["engine", "run 1", "run 2", "difference"],
+    )
     first, second = ({one["engine"]: one for one in run["engines"]} for run in (before, after))
     for engine in first:
-        ratios = []
-        for run in (first, second):
-            if any(run.get(name, {}).get("missing", "not in this run") for name in (engine, reference)):
-                continue
-            own, its = _value(run[engine], "0.95", "qps"), _value(run[reference], "0.95", "qps")
-            if own and its:
-                ratios.append(own / its)
-        if len(ratios) == 2:
-            change = ratios[1] / ratios[0] - 1
-            table.add_row(engine, f"{ratios[0]:.3f}", f"{ratios[1]:.3f}", f"{100 * change:+.1f} %")
-    console.print(table)
+        ratios = [_ratio(run, engine, reference) for run in (first, second)]
+        if ratios[0] is not None and ratios[1] is not None:
+            change = 100 * (ratios[1] / ratios[0] - 1)
+            sheet.rows.append([engine, f"{ratios[0]:.3f}", f"{ratios[1]:.3f}", f"{change:+.1f} %"])
+    return sheet
+
+
+def _ratio(run: dict[str, dict[str, Any]], engine: str, reference: str) -> float | None:
+    values = []
+    for name in (engine, reference):
+        if name not in run or run[name]["missing"] is not None:
+            return None
+        values.append(_value(run[name], "0.95", "qps"))
+    return values[0] / values[1] if all(values) else None

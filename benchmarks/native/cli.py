@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Any
 
 from benchmarks.ann.report import write_json
 from benchmarks.common.console import wide_console
@@ -11,9 +12,10 @@ from benchmarks.common.machine import describe
 from benchmarks.common.paths import results_folder
 from benchmarks.common.process import one_core, pin
 from benchmarks.common.progress import track
+from benchmarks.common.sheet import Sheet
 from benchmarks.native.build import BuildError, timed
-from benchmarks.native.distances import bandwidth, distance_table, distances
-from benchmarks.native.parts import part_table, parts
+from benchmarks.native.distances import bandwidth, distance_sheet, distances
+from benchmarks.native.parts import part_sheet, parts
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -48,8 +50,14 @@ def main(arguments: list[str] | None = None) -> int:
     content = {"machine": describe(), "bandwidth_gb_s": memory, "distances": rows, "parts": others}
     write_json(content, results_folder() / f"{options.name}.json")
     console = wide_console()
-    console.print(f"memory bandwidth of one core, reading in order: {memory:.1f} GB/s", highlight=False)
-    console.print(distance_table(rows))
-    console.print(part_table(others))
+    for sheet in sheets(content):
+        console.print(sheet.rich())
     console.print(f"written: {results_folder() / options.name}.json", highlight=False)
     return 0
+
+
+def sheets(content: dict[str, Any]) -> list[Sheet]:
+    """Distances, then the other parts."""
+    first = distance_sheet(content["distances"])
+    first.caption = f"Memory bandwidth of one core, reading in order: {content['bandwidth_gb_s']:.1f} GB/s."
+    return [first, part_sheet(content["parts"])]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.table import Table
 
+from benchmarks.common.sheet import Sheet
 from benchmarks.native.timing import Row, seconds_each
 
 _CODE_HEADER = 16
@@ -92,18 +92,16 @@ def _calls(dim: int, isa: str) -> int:
     return max(32, (20_000_000 if isa == "scalar" else 60_000_000) // (dim + 64) // 32 * 32)
 
 
-def distance_table(rows: list[Row]) -> Table:
+def distance_sheet(rows: list[Row]) -> Sheet:
     """A line a kernel, dimension and access; a column an instruction set."""
-    table = Table(title="one distance: ns (GB/s, share of the memory bandwidth)")
     sets = list(dict.fromkeys(row["isa"] for row in rows))
-    for heading in ("kernel", "dim", "access"):
-        table.add_column(heading, no_wrap=True)
-    for isa in sets:
-        table.add_column(isa, justify="right", no_wrap=True)
+    sheet = Sheet(
+        "one distance: ns (GB/s, share of the memory bandwidth)", ["kernel", "dim", "access", *sets], left=3
+    )
     lines: dict[tuple[str, int, str], dict[str, str]] = {}
     for row in rows:
         cell = f"{row['ns']:.1f} ({row['gb_s']:.1f}, {100 * row['share_of_bandwidth']:.0f} %)"
         lines.setdefault((row["kernel"], row["dim"], row["access"]), {})[row["isa"]] = cell
     for (kernel, dim, access), cells in sorted(lines.items()):
-        table.add_row(kernel, str(dim), access, *(cells.get(isa, "") for isa in sets))
-    return table
+        sheet.rows.append([kernel, str(dim), access, *(cells.get(isa, "") for isa in sets)])
+    return sheet

@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from rich.table import Table
 
 from benchmarks.common.paths import cache_folder
+from benchmarks.common.sheet import Sheet
 from benchmarks.native.timing import Row, seconds_each
 
 _PAGE = 4096
@@ -64,11 +64,8 @@ def _row(part: str, size: int, calls: int, run: Callable[[], float]) -> Row:
     return {"part": part, "bytes": size, "ns": one * 1e9, "gb_s": size / one / 1e9}
 
 
-def part_table(rows: list[Row]) -> Table:
-    table = Table(title="other parts")
-    table.add_column("part")
-    for heading in ("bytes", "ns", "GB/s"):
-        table.add_column(heading, justify="right")
+def part_sheet(rows: list[Row]) -> Sheet:
+    sheet = Sheet("other parts", ["part", "bytes", "ns", "GB/s"])
     for row in rows:
-        table.add_row(row["part"], f"{row['bytes']:,}", f"{row['ns']:,.1f}", f"{row['gb_s']:.2f}")
-    return table
+        sheet.rows.append([row["part"], f"{row['bytes']:,}", f"{row['ns']:,.1f}", f"{row['gb_s']:.2f}"])
+    return sheet

@@ -9,8 +9,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from benchmarks.ann import datasets
 from benchmarks.ann.metrics import median, spread
 from benchmarks.ann.readers import DataError
@@ -20,6 +18,7 @@ from benchmarks.common.machine import describe
 from benchmarks.common.paths import cache_folder, results_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
+from benchmarks.queue.report import sheets
 
 _TARGET = "benchmarks.queue.worker:QueueWorker"
 MODES = ("always", "interval", "never")
@@ -79,7 +78,8 @@ def main(arguments: list[str] | None = None) -> int:
     }
     write_json(content, results_folder() / f"{options.name}.json")
     console = wide_console()
-    console.print(_table(content))
+    for sheet in sheets(content):
+        console.print(sheet.rich())
     console.print(f"written: {results_folder() / options.name}.json", highlight=False)
     return 0
 
@@ -115,26 +115,3 @@ def _measure(
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     return version, figures
-
-
-def _table(content: dict[str, Any]) -> Table:
-    data = content["dataset"]
-    table = Table(
-        title=f"store() into {data['prefill']:,} memories of {data['name']} ({data['dim']} dimensions)"
-    )
-    for heading in ("fsync", "writers", "indexing"):
-        table.add_column(heading)
-    for heading in ("stores /s", "p50 us", "p95 us", "p99 us", "slowest us", "indexed /s", "lag s"):
-        table.add_column(heading, justify="right")
-    for row in content["settings"]:
-        table.add_row(
-            row["fsync"],
-            str(row["writers"]),
-            "behind the caller" if row["indexing"] == "async" else "in the caller",
-            f"{row['per_second']:,.0f}",
-            *(f"{row[name]:,.1f}" for name in ("p50_us", "p95_us", "p99_us")),
-            f"{row['most_us']:,.0f}",
-            f"{row['indexed_per_second']:,.0f}",
-            f"{row['index_lag_seconds']:.2f}",
-        )
-    return table
