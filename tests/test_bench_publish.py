@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from benchmarks.common.sheet import Sheet
 from benchmarks.publish import PAGE, fill
 

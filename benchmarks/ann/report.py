@@ -139,8 +139,8 @@ def _resources(engines: list[dict[str, Any]]) -> Sheet:
             "recall@1",
             "recall@100",
         ],
-        caption="Memory is what the process grew by from before loading to after its first searches. recall@1 "
-        "and recall@100 at the first setting that reaches recall@10 = 0.95.",
+        caption="Memory is what the process grew by from before loading to after its first searches. "
+        "recall@1 and recall@100 at the first setting that reaches recall@10 = 0.95.",
     )
     for one in engines:
         reached = [point for point in one["points"] if point["recall_10"] >= 0.95]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.metrics import FloatArray, distances, median, recall, spread
 from benchmarks.common.cache import BuiltCache
 from benchmarks.common.installed import UnavailableError
-from benchmarks.common.progress import say
+from benchmarks.common.progress import say, track
 from benchmarks.common.worker import Worker, WorkerError
 
 K = 10
@@ -76,21 +77,19 @@ def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
     truth = distances(dataset.metric, dataset.queries, dataset.base, dataset.neighbours)
     results: list[Measured] = []
     live: list[_Live] = []
-    try:
+    with ExitStack() as stack:
         for engine in plan.engines:
             measured = Measured(engine)
             results.append(measured)
             try:
                 cache = _built(plan, dataset, base_file, measured, log_folder)
-                live.append(_loaded(dataset, query_file, measured, cache, log_folder))
+                worker = stack.enter_context(Worker(_TARGET, log_folder / f"{engine}.log"))
+                live.append(_loaded(dataset, query_file, measured, cache, worker))
             except (UnavailableError, WorkerError) as error:
                 measured.missing = str(error)
                 say(f"{engine}: missing: {error}")
         with tempfile.TemporaryDirectory() as scratch:
             _take_turns(plan, live, lambda answers: _quality(dataset, truth, answers), Path(scratch))
-    finally:
-        for one in live:
-            one.worker.close()
     return results
 
 
@@ -150,9 +149,8 @@ def _version(engine: str, log_folder: Path) -> str:
 
 
 def _loaded(
-    dataset: Dataset, query_file: Path, measured: Measured, cache: BuiltCache, log_folder: Path
+    dataset: Dataset, query_file: Path, measured: Measured, cache: BuiltCache, worker: Worker
 ) -> _Live:
-    worker = Worker(_TARGET, log_folder / f"{measured.engine}.log")
     try:
         answer = worker.call(
             "load",
@@ -163,7 +161,7 @@ def _loaded(
             folder=str(cache.folder),
         )
     except WorkerError:
-        worker.close()
+        worker.kill()  # its memory is wanted by the others
         raise
     measured.load_seconds, measured.memory_bytes = answer["load_seconds"], answer["memory_bytes"]
     adapter = ADAPTERS[measured.engine](len(dataset.base), dataset.base.shape[1], dataset.metric)
@@ -174,8 +172,8 @@ def _take_turns(
     plan: Plan, live: list[_Live], judge: Callable[[dict[str, Path]], dict[str, float]], scratch: Path
 ) -> None:
     for round_number in range(plan.rounds):
-        say(f"round {round_number + 1} of {plan.rounds}")
-        for turn in range(max((len(one.sweep) for one in live), default=0)):
+        turns = max((len(one.sweep) for one in live), default=0)
+        for turn in track(range(turns), f"round {round_number + 1} of {plan.rounds}"):
             start = (round_number + turn) % max(1, len(live))
             for one in live[start:] + live[:start]:
                 if turn < len(one.sweep) and one.measured.missing is None:
