@@ -123,7 +123,8 @@ void Graph::Impl::link(Slot slot, std::size_t level, Scratch& scratch) {
       if (nodes.present.test(candidate)) scratch.candidates.push_back({scratch.pool.distance(i), candidate});
     }
     if (l == 0 && link_twin(slot, scratch)) return;
-    choose(scratch.candidates, options.m, scratch);
+    // On level 0 there is room for more, and recall at an equal price gains by it.
+    choose(scratch.candidates, l == 0 ? options.m + options.m / 2 : options.m, scratch);
     keep_few(std::min(options.m, kFewLinks), scratch);
     copy_links(nodes.links(slot, l), scratch.kept);
     for (const Candidate& kept : scratch.kept) {

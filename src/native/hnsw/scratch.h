@@ -62,12 +62,20 @@ struct Gathered {
   std::vector<std::uint32_t> chosen;
 };
 
+// How many nodes' neighbours are on their way from memory at once. Measured: docs/performance.md.
+inline constexpr std::size_t kAhead = 2;
+
 struct Scratch {
   Scratch(std::size_t dim, std::size_t links)
-      : gathered(links < 64 ? 64 : links), choosing(256), query(dim), other(dim) {}
+      : gathered(links < 64 ? 64 : links),
+        ahead(kAhead, Gathered(links)),
+        choosing(256),
+        query(dim),
+        other(dim) {}
   Pool pool;
   Visited visited;
   Gathered gathered;
+  std::vector<Gathered> ahead;
   Gathered choosing;               // a second one, for choosing neighbours
   std::vector<std::int8_t> query;  // the walk's query, coded
   std::vector<std::int8_t> other;  // the query of choosing

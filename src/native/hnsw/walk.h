@@ -8,6 +8,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 
 #include "hnsw/nodes.h"
@@ -89,14 +90,28 @@ void start_at(const Field& field, Slot slot, const Counts& counts, Scratch& scra
   admit(field, 1, counts, scratch.pool, scratch.gathered);
 }
 
-// Walks until no candidate in the pool is left to expand.
+// Walks until no candidate in the pool is left to expand. The neighbours of the next nodes are gathered
+// before those of the first are scored, so that their codes come from memory meanwhile; what that expands too
+// early costs little.
 template <class Counts>
 void walk(const Field& field, const Counts& counts, Scratch& scratch) {
   Pool& pool = scratch.pool;
-  for (Slot slot = pool.take_next(); slot != kNoSlot; slot = pool.take_next()) {
-    const std::size_t count = gather(field, slot, scratch.visited, scratch.gathered);
-    if (const Slot next = pool.peek_next(); next != kNoSlot) prefetch_links(field, next);
-    if (count != 0) admit(field, count, counts, pool, scratch.gathered);
+  std::array<std::size_t, kAhead> found;
+  std::size_t first = 0;
+  std::size_t waiting = 0;
+  for (;;) {
+    while (waiting < kAhead) {
+      const Slot slot = pool.take_next();
+      if (slot == kNoSlot) break;
+      if (const Slot next = pool.peek_next(); next != kNoSlot) prefetch_links(field, next);
+      const std::size_t at = (first + waiting) % kAhead;
+      found[at] = gather(field, slot, scratch.visited, scratch.ahead[at]);
+      ++waiting;
+    }
+    if (waiting == 0) return;
+    if (found[first] != 0) admit(field, found[first], counts, pool, scratch.ahead[first]);
+    first = (first + 1) % kAhead;
+    --waiting;
   }
 }
 
