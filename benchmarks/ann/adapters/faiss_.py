@@ -26,7 +26,7 @@ class _Faiss(Adapter):
     def _make(self, base: Matrix) -> Any:
         raise NotImplementedError
 
-    def _set(self, value: Any) -> None:
+    def _set(self, value: Any, k: int) -> None:
         """Set the search parameter."""
 
     def build(self, base: Matrix, threads: int) -> None:
@@ -58,7 +58,7 @@ class _Faiss(Adapter):
         import faiss
 
         faiss.omp_set_num_threads(threads)
-        self._set(value)
+        self._set(value, k)
         search = self.index.search
         return lambda queries: search(queries, k)
 
@@ -86,8 +86,8 @@ class FaissHnsw(_Faiss):
         index.hnsw.efConstruction = self.parameters()["efConstruction"]
         return index
 
-    def _set(self, value: Any) -> None:
-        self.index.hnsw.efSearch = value
+    def _set(self, value: Any, k: int) -> None:
+        self.index.hnsw.efSearch = max(k, value)  # the other graphs raise it to k by themselves
 
 
 class FaissHnsw32(FaissHnsw):
@@ -128,7 +128,7 @@ class FaissIvf(_Faiss):
 
         return faiss.index_factory(self.dim, f"IVF{self.parameters()['nlist']},Flat", self._metric())
 
-    def _set(self, value: Any) -> None:
+    def _set(self, value: Any, k: int) -> None:
         self.index.nprobe = value
 
 
