@@ -81,7 +81,7 @@ class Store(ABC):
 
     @abstractmethod
     def recall(self, cue: Matrix, k: int) -> Any:
-        """The k nearest, with their ids."""
+        """The k nearest, with their ids and texts."""
 
     @abstractmethod
     def numbers(self, found: Any) -> list[int]:

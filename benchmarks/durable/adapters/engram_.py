@@ -52,10 +52,11 @@ class EngramAlways(Store):
         self.store.wait_indexed()
 
     def recall(self, cue: Matrix, k: int) -> Any:
-        return self.store.recall(cue, k)
+        # The text is read when first asked for; the other stores hand it over with the hits.
+        return [(hit.id, hit.content) for hit in self.store.recall(cue, k)]
 
     def numbers(self, found: Any) -> list[int]:
-        return [number_of(hit.id) for hit in found]
+        return [number_of(identity) for identity, _ in found]
 
     def close(self) -> None:
         self.store.close()
