@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.ann.adapters import ADAPTERS, Adapter
-from benchmarks.common.process import ALL_CORES, folder_bytes, one_core, pin, resident_bytes
+from benchmarks.common.process import ALL_CORES, folder_bytes, no_collection, one_core, pin, resident_bytes
 
 _WARM_UP = 50
 
@@ -65,11 +65,12 @@ class AnnWorker:
         clock = time.perf_counter_ns
         times = np.empty(len(self.prepared), np.int64)
         found = []
-        for at, query in enumerate(self.prepared):
-            begin = clock()
-            result = search(query)
-            times[at] = clock() - begin
-            found.append(result)
+        with no_collection():
+            for at, query in enumerate(self.prepared):
+                begin = clock()
+                result = search(query)
+                times[at] = clock() - begin
+                found.append(result)
         if answers is not None:
             rows = [_row(self.adapter.labels(result), k) for result in found]
             np.save(answers, np.stack(rows))
@@ -82,9 +83,10 @@ class AnnWorker:
         pin(one_core() if threads == 1 else ALL_CORES)
         search = self.adapter.batch(k, value, threads)
         search(self.queries[:_WARM_UP])
-        begin = time.perf_counter()
-        found = search(self.queries)
-        seconds = time.perf_counter() - begin
+        with no_collection():
+            begin = time.perf_counter()
+            found = search(self.queries)
+            seconds = time.perf_counter() - begin
         if answers is not None:
             labels = self.adapter.labels(found)
             np.save(answers, np.stack([_row(row, k) for row in labels]))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 # What this process may use, read before anything pins it.
@@ -39,6 +41,17 @@ def resident_bytes() -> int:
     if trim is not None:
         trim(0)
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Keep Python's collector out of a timed stretch, as timeit does."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def folder_bytes(folder: Path) -> int:
