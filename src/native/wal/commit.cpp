@@ -16,35 +16,21 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr auto kMostGathering = std::chrono::microseconds(100);
+constexpr std::chrono::nanoseconds kMostPatience = std::chrono::microseconds(100);
+constexpr std::chrono::nanoseconds kLeastPatience = std::chrono::microseconds(1);
 
 // What a writer leaves in the ring ahead of its payload: the leader turns it into a record header in place.
 constexpr std::size_t kWaiterAt = 8;
+
+Waiter* waiter_of(const std::byte* record) {
+  return reinterpret_cast<Waiter*>(load_le<std::uintptr_t>(record + kWaiterAt));
+}
 
 void add(std::atomic<std::uint64_t>& counter, std::uint64_t more) {
   counter.store(counter.load(std::memory_order_relaxed) + more, std::memory_order_relaxed);
 }
 
 }  // namespace
-
-enum class Committer::Outcome : std::uint32_t { kWaiting, kLead, kCommitted, kFailed, kNoSpace };
-
-// A writer in append(), on its stack: gone as soon as it has seen its outcome.
-struct Committer::Waiter {
-  Sync sync;
-  std::uint64_t context;
-  Lsn lsn = 0;
-  Waiter* next = nullptr;
-  std::atomic<std::uint32_t> outcome{static_cast<std::uint32_t>(Outcome::kWaiting)};
-
-  Outcome now() const { return static_cast<Outcome>(outcome.load(std::memory_order_acquire)); }
-  void set(Outcome value) { outcome.store(static_cast<std::uint32_t>(value), std::memory_order_seq_cst); }
-  void tell(Outcome value) {
-    set(value);
-    outcome.notify_one();  // by address only: the waiter may have returned already
-  }
-  void sleep() { outcome.wait(static_cast<std::uint32_t>(Outcome::kWaiting), std::memory_order_acquire); }
-};
 
 Committer::Committer(Segments& segments, Syncer& syncer, Health& health, std::size_t ring_bytes, Lsn end,
                      Commit on_commit)
@@ -53,7 +39,8 @@ Committer::Committer(Segments& segments, Syncer& syncer, Health& health, std::si
       health_(health),
       on_commit_(std::move(on_commit)),
       ring_(ring_bytes),
-      end_(end) {
+      end_(end),
+      patience_(kMostPatience) {
   group_.reserve(Ring::kMostRecords);
 }
 
@@ -64,7 +51,9 @@ Lsn Committer::append(Bytes payload, Sync sync, std::uint64_t context) {
                        " at most): store it in smaller pieces");
   }
   health_.check();
-  Waiter self{.sync = sync, .context = context};
+  Waiter self;
+  self.sync = sync;
+  self.context = context;
   const std::uint32_t checksum = crc32c(0, payload);
   const std::size_t size = record_bytes(payload.size());
   const Ring::Place place = ring_.reserve(size);
@@ -74,17 +63,15 @@ Lsn Committer::append(Bytes payload, Sync sync, std::uint64_t context) {
   std::byte* const body = place.bytes + kRecordHeaderBytes;
   if (!payload.empty()) std::memcpy(body, payload.data(), payload.size());
   std::memset(body + payload.size(), 0, size - kRecordHeaderBytes - payload.size());
+  self.bell = takes_.load(std::memory_order_relaxed) % Bells::kCount;
   ring_.publish(place);
 
-  if (!leading_.exchange(true, std::memory_order_seq_cst)) lead(self);
+  if (!leading_.exchange(true, std::memory_order_seq_cst)) lead();
   for (;;) {
-    switch (self.now()) {
-      case Outcome::kWaiting:
-        self.sleep();
-        break;
+    switch (self.wait(bells_)) {
       case Outcome::kLead:
-        self.set(Outcome::kWaiting);
-        lead(self);
+        self.wait_again();
+        lead();
         break;
       case Outcome::kCommitted:
         return self.lsn;
@@ -92,95 +79,145 @@ Lsn Committer::append(Bytes payload, Sync sync, std::uint64_t context) {
         throw OutOfSpace("the disk has no room for the next piece of the log (" +
                          segments_.folder().string() +
                          "): nothing was written; free some space and store again");
-      case Outcome::kFailed:
+      default:
         health_.check();
-        break;
     }
   }
 }
 
-void Committer::lead(Waiter& self) noexcept {
+void Committer::lead() noexcept {
   gather();
   const Ring::Run& run = ring_.take();
   if (run.records.empty()) return hand_over();  // an earlier reservation is still being filled
-  Waiter* waiters = collect(run);
+  takes_.fetch_add(1, std::memory_order_relaxed);
+  Waiter* const waiters = collect(run);
   const Outcome outcome = commit(run, waiters);
   ring_.release();
+  expected_ = sync_ ? run.records.size() + ring_.arrived() : 0;
   hand_over();
-  while (waiters != nullptr) {
-    Waiter* const waiter = std::exchange(waiters, waiters->next);
-    if (waiter == &self) {
-      self.set(outcome);
-    } else {
-      waiter->tell(outcome);
-    }
-  }
+  tell(waiters, outcome);
 }
 
-// How many writers there were a moment ago, they are likely to come again: those just told are on their way
-// back. Waiting for them costs less than the sync they would otherwise need of their own.
+// As many as there were when some were told a moment ago are likely to be here soon: waiting for them costs
+// less than the sync they would otherwise need of their own. Patience shrinks as long as they do not come.
 void Committer::gather() {
   if (ring_.arrived() >= expected_) return;
-  const Clock::time_point until = Clock::now() + kMostGathering;
-  while (ring_.arrived() < expected_ && Clock::now() < until) std::this_thread::yield();
-}
-
-void Committer::expect_company(bool synced) {
-  expected_ = synced ? group_.size() + ring_.arrived() : 0;
+  const Clock::time_point until = Clock::now() + patience_;
+  while (ring_.arrived() < expected_) {
+    if (Clock::now() >= until) {
+      patience_ = std::max(patience_ / 2, kLeastPatience);
+      return;
+    }
+    std::this_thread::yield();
+  }
+  patience_ = std::min(patience_ * 2, kMostPatience);
 }
 
 // The waiters of a run, in its order; takes them out of the records, which can then become what the file
 // holds.
-Committer::Waiter* Committer::collect(const Ring::Run& run) {
+Waiter* Committer::collect(const Ring::Run& run) {
+  sync_ = false;
   Waiter* first = nullptr;
   for (auto record = run.records.rbegin(); record != run.records.rend(); ++record) {
-    auto* const waiter = reinterpret_cast<Waiter*>(load_le<std::uintptr_t>(*record + kWaiterAt));
+    Waiter* const waiter = waiter_of(*record);
     waiter->next = std::exchange(first, waiter);
+    sync_ = sync_ || waiter->sync == Sync::kAlways;
   }
   return first;
 }
 
-Committer::Outcome Committer::commit(const Ring::Run& run, Waiter* waiters) {
+Outcome Committer::commit(const Ring::Run& run, Waiter* waiters) {
   if (health_.failed()) return Outcome::kFailed;
-  bool sync = false;
-  bool interval = false;
-  for (const Waiter* waiter = waiters; waiter != nullptr; waiter = waiter->next) {
-    sync = sync || waiter->sync == Sync::kAlways;
-    interval = interval || waiter->sync == Sync::kInterval;
-  }
   const std::size_t bytes = kGroupHeaderBytes + run.bytes;
-  Segment* segment = nullptr;
+  Outcome refusal = Outcome::kFailed;
+  Segment* const segment = make_room(bytes, refusal);
+  if (segment == nullptr) return refusal;
+  place(run, waiters, *segment);
+  const Lsn end = this->end() + run.bytes;
   try {
-    segment = &segments_.room_for(bytes, end(), sync);
-  } catch (const IoError& error) {
-    if (error.code == ENOSPC || error.code == EDQUOT) return Outcome::kNoSpace;
-    health_.fail(error.what());
-    return Outcome::kFailed;
-  } catch (const std::exception& error) {
-    health_.fail(error.what());
-    return Outcome::kFailed;
-  }
-  try {
-    place(run, waiters, *segment);
     const std::array<Bytes, 3> parts{header_, run.parts[0], run.parts[1]};
     segment->append(std::span(parts).first(run.parts[1].empty() ? 2 : 3), bytes);
-    const Lsn end = group_.back().lsn + record_bytes(group_.back().payload.size());
     syncer_.wrote(end);
-    if (sync) syncer_.sync_to(end);
-    if (health_.failed()) return Outcome::kFailed;
-    end_.store(end, std::memory_order_release);
+    if (sync_) syncer_.sync_to(end);
   } catch (const std::exception& error) {
     health_.fail(error.what());
-    return Outcome::kFailed;
   }
-  if (interval) syncer_.wake_interval();
+  if (health_.failed()) return Outcome::kFailed;
+  end_.store(end, std::memory_order_release);
+  for (const Waiter* waiter = waiters; !sync_ && waiter != nullptr; waiter = waiter->next) {
+    if (waiter->sync == Sync::kInterval) syncer_.wake_interval();
+  }
   add(records_, group_.size());
   add(groups_, 1);
   add(bytes_, bytes);
   largest_group_.store(std::max<std::uint64_t>(largest_group(), group_.size()), std::memory_order_relaxed);
   on_commit_(group_);
-  expect_company(sync);
   return Outcome::kCommitted;
+}
+
+// Nothing, and why, if there is none.
+Segment* Committer::make_room(std::size_t bytes, Outcome& refusal) {
+  try {
+    return &segments_.room_for(bytes, end(), sync_);
+  } catch (const IoError& error) {
+    if (error.code == ENOSPC || error.code == EDQUOT) {
+      refusal = Outcome::kNoSpace;
+    } else {
+      health_.fail(error.what());
+    }
+  } catch (const std::exception& error) {
+    health_.fail(error.what());
+  }
+  return nullptr;
+}
+
+// Gives the records of a run their LSNs and turns them into what the file holds.
+void Committer::place(const Ring::Run& run, Waiter* waiters, const Segment& segment) {
+  const std::uint64_t epoch = segment.header().epoch;
+  Lsn lsn = end();
+  group_.clear();
+  for (std::byte* const at : run.records) {
+    const RecordHeader left = decode_record(at);
+    encode(RecordHeader{record_checksum(left.checksum, epoch, lsn, left.length), left.length, lsn}, at);
+    group_.push_back({lsn, Bytes(at + kRecordHeaderBytes, left.length), waiters->context});
+    waiters->lsn = lsn;
+    waiters = waiters->next;
+    lsn += record_bytes(left.length);
+  }
+  encode(GroupHeader{.epoch = epoch,
+                     .first = end(),
+                     .synced = syncer_.synced(),
+                     .bytes = static_cast<std::uint32_t>(run.bytes),
+                     .records = static_cast<std::uint32_t>(run.records.size())},
+         header_.data());
+}
+
+// Leaves the office to the first who waits, or vacant.
+void Committer::hand_over() {
+  for (;;) {
+    if (const std::byte* const record = ring_.first()) {
+      Waiter* const next = waiter_of(record);
+      const std::size_t bell = next->bell;
+      if (next->tell(Outcome::kLead)) bells_.ring(bell);
+      return;
+    }
+    // Vacant first, then look: a writer publishes first, then looks whether it is vacant. One of us sees.
+    leading_.store(false, std::memory_order_seq_cst);
+    if (!ring_.ready() || leading_.exchange(true, std::memory_order_seq_cst)) return;
+  }
+}
+
+// One call to the system for each bell that any of them sleeps on; most often that is one.
+void Committer::tell(Waiter* waiters, Outcome outcome) {
+  std::array<bool, Bells::kCount> rings{};
+  while (waiters != nullptr) {
+    Waiter* const waiter = std::exchange(waiters, waiters->next);
+    const std::size_t bell = waiter->bell;
+    if (waiter->tell(outcome)) rings[bell] = true;
+  }
+  for (std::size_t bell = 0; bell < rings.size(); ++bell) {
+    if (rings[bell]) bells_.ring(bell);
+  }
 }
 
 void Committer::seal() noexcept {
@@ -194,41 +231,6 @@ void Committer::seal() noexcept {
     }
     segment.trim();
   } catch (const std::exception&) {
-  }
-}
-
-// Gives the records of a run their LSNs and turns them into what the file holds.
-void Committer::place(const Ring::Run& run, Waiter* waiters, Segment& segment) {
-  const std::uint64_t epoch = segment.header().epoch;
-  Lsn lsn = end();
-  group_.clear();
-  for (std::byte* const at : run.records) {
-    const RecordHeader written = decode_record(at);
-    const std::uint32_t checksum = record_checksum(written.checksum, epoch, lsn, written.length);
-    encode(RecordHeader{checksum, written.length, lsn}, at);
-    group_.push_back({lsn, Bytes(at + kRecordHeaderBytes, written.length), waiters->context});
-    waiters->lsn = lsn;
-    waiters = waiters->next;
-    lsn += record_bytes(written.length);
-  }
-  encode(GroupHeader{.epoch = epoch,
-                     .first = end(),
-                     .synced = syncer_.synced(),
-                     .bytes = static_cast<std::uint32_t>(run.bytes),
-                     .records = static_cast<std::uint32_t>(run.records.size())},
-         header_.data());
-}
-
-// Leaves the office to the first who waits, or vacant.
-void Committer::hand_over() {
-  for (;;) {
-    if (std::byte* const record = ring_.first()) {
-      reinterpret_cast<Waiter*>(load_le<std::uintptr_t>(record + kWaiterAt))->tell(Outcome::kLead);
-      return;
-    }
-    // Vacant first, then look: a writer publishes first, then looks whether it is vacant. One of us sees.
-    leading_.store(false, std::memory_order_seq_cst);
-    if (!ring_.ready() || leading_.exchange(true, std::memory_order_seq_cst)) return;
   }
 }
 

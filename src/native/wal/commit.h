@@ -12,6 +12,7 @@
 //  succeeded,
 //      before any of its writers returns; never after the log failed.
 //  (4) Nothing is allocated on a leader's way.
+//  (5) A lone writer never waits for company.
 #pragma once
 
 #include <array>
@@ -24,6 +25,7 @@
 #include "wal/ring.h"
 #include "wal/segments.h"
 #include "wal/syncer.h"
+#include "wal/waiter.h"
 
 namespace engram::wal {
 
@@ -46,29 +48,31 @@ class Committer {
   std::uint64_t largest_group() const { return largest_group_.load(std::memory_order_relaxed); }
 
  private:
-  struct Waiter;
-  enum class Outcome : std::uint32_t;
-
-  void lead(Waiter& self) noexcept;
+  void lead() noexcept;
   void gather();
   Waiter* collect(const Ring::Run& run);
   Outcome commit(const Ring::Run& run, Waiter* waiters);
-  void place(const Ring::Run& run, Waiter* waiters, Segment& segment);
-  void expect_company(bool synced);
+  Segment* make_room(std::size_t bytes, Outcome& refusal);
+  void place(const Ring::Run& run, Waiter* waiters, const Segment& segment);
   void hand_over();
+  void tell(Waiter* waiters, Outcome outcome);
 
   Segments& segments_;
   Syncer& syncer_;
   Health& health_;
   const Commit on_commit_;
   Ring ring_;
+  Bells bells_;
   alignas(64) std::atomic<bool> leading_{false};
+  std::atomic<std::uint32_t> takes_{0};  // groups taken so far; the next rings bell takes_ % kCount
   std::atomic<Lsn> end_;
 
   // The leader's own.
   std::array<std::byte, kGroupHeaderBytes> header_;
   std::vector<Record> group_;
+  bool sync_ = false;           // the group asked for one
   std::uint64_t expected_ = 0;  // records worth waiting for a moment
+  std::chrono::nanoseconds patience_;
 
   std::atomic<std::uint64_t> records_{0};
   std::atomic<std::uint64_t> groups_{0};

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "wal/commit.h"
+#include "wal/park.h"
 #include "wal/recovery.h"
 
 namespace engram::wal {
@@ -36,15 +37,14 @@ class Gate {
     return false;
   }
   void leave() {
-    if (state_.fetch_sub(1, std::memory_order_acq_rel) == (kShut | 1))
-      state_.notify_all();  // by address only
+    if (state_.fetch_sub(1, std::memory_order_acq_rel) == (kShut | 1)) unpark_all(state_);  // by address only
   }
   // Returns once nobody is inside; true for the first to shut it.
   bool shut() {
     std::uint32_t state = state_.fetch_or(kShut, std::memory_order_acq_rel);
     const bool first = (state & kShut) == 0;
     for (state |= kShut; state != kShut; state = state_.load(std::memory_order_acquire)) {
-      state_.wait(state, std::memory_order_acquire);
+      park(state_, state);
     }
     return first;
   }

@@ -5,6 +5,7 @@
 
 #include "base/bytes.h"
 #include "wal/format.h"
+#include "wal/park.h"
 
 namespace engram::wal {
 namespace {
@@ -47,7 +48,9 @@ void Ring::await_space(std::uint64_t end) {
   for (;;) {
     const std::uint32_t seen = releases_.load(std::memory_order_acquire);
     if (end <= head_.load(std::memory_order_acquire) + capacity()) return;
-    releases_.wait(seen, std::memory_order_acquire);
+    sleepers_.fetch_add(1, std::memory_order_seq_cst);
+    park(releases_, seen);
+    sleepers_.fetch_sub(1, std::memory_order_relaxed);
   }
 }
 
@@ -124,7 +127,7 @@ const Ring::Run& Ring::take() {
 void Ring::release() {
   head_.store(next_.load(std::memory_order_relaxed), std::memory_order_release);
   releases_.fetch_add(1, std::memory_order_seq_cst);
-  releases_.notify_all();
+  if (sleepers_.load(std::memory_order_seq_cst) > 0) unpark_all(releases_);
 }
 
 }  // namespace engram::wal

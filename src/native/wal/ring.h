@@ -84,6 +84,7 @@ class Ring {
   alignas(64) std::atomic<std::uint64_t> next_{0};       // where the next take() begins
   std::atomic<std::uint64_t> head_{0};                   // all below is free
   std::atomic<std::uint32_t> releases_{0};               // what waiters for space sleep on
+  std::atomic<std::uint32_t> sleepers_{0};
 };
 
 }  // namespace engram::wal
