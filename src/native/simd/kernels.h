@@ -42,7 +42,7 @@ struct CodeQuery {
 };
 
 struct Kernels {
-  std::string_view name;  // "scalar", "avx2", "avx512", "avx512vnni", "neon"
+  std::string_view name;  // "scalar", "avx2", "avx2vnni", "avx512", "avx512vnni", "neon", "neondot"
 
   // Squared Euclidean distance.
   float (*l2)(const float* a, const float* b, std::size_t dim);

@@ -1,5 +1,5 @@
 // The kernels' loops, once for all instruction sets: templates over an `Isa`, a struct of the few operations
-// that an instruction set has of its own (avx2.cpp has the plainest one).
+// that an instruction set has of its own (avx2.h has the plainest one).
 //
 // Thread-safety: pure functions.
 //
@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "simd/one.h"
+#include "simd/prefetch.h"
 
 namespace engram::simd {
 namespace {
@@ -115,29 +116,6 @@ float cosine(const float* a, const float* b, std::size_t dim) {
   return cosine_distance(sums.ab.total(), sums.aa.total(), sums.bb.total());
 }
 
-// Fetches the head of what begins there; the rest of something long, the processor fetches by itself.
-[[gnu::always_inline]] inline void prefetch(const void* begin, std::size_t bytes) {
-  constexpr std::size_t kLine = 64;
-  constexpr std::size_t kHead = 1024;
-  const std::size_t head = bytes < kHead ? bytes : kHead;
-  const char* at = static_cast<const char*>(begin);
-  for (std::size_t i = 0; i < head; i += kLine) __builtin_prefetch(at + i);
-  __builtin_prefetch(at + head - 1);
-}
-
-constexpr std::size_t kRowsAhead = 2;
-
-// score(row) for each row, the start of later ones being fetched meanwhile.
-template <class Score>
-[[gnu::always_inline]] inline void each_row(const float* const* rows, std::size_t count, std::size_t dim,
-                                            float* out, Score&& score) {
-  const std::size_t bytes = dim * sizeof(float);
-  for (std::size_t i = 0; i < count; ++i) {
-    if (i + kRowsAhead < count) prefetch(rows[i + kRowsAhead], bytes);
-    out[i] = score(rows[i]);
-  }
-}
-
 template <class Isa>
 void l2_rows(const float* query, const float* const* rows, std::size_t count, std::size_t dim, float* out) {
   each_row(rows, count, dim, out, [=](const float* row) { return l2<Isa>(query, row, dim); });
@@ -203,8 +181,7 @@ std::uint32_t l2_u8(const std::uint8_t* a, const std::uint8_t* b, std::size_t di
   return static_cast<std::uint32_t>(Isa::total(sum));
 }
 
-constexpr std::size_t kTogether = 4;     // codes scored at once
-constexpr std::size_t kCodesAhead = 16;  // codes being fetched: about what a core can have in flight
+constexpr std::size_t kTogether = 4;  // codes scored at once
 
 template <class Isa>
 [[gnu::always_inline]] inline void score_group(const CodeQuery& query,
@@ -223,10 +200,11 @@ template <class Isa>
 void score_codes(const CodeQuery& query, const std::byte* const* codes, std::size_t count, std::size_t dim,
                  float* out) {
   const std::size_t bytes = kCodeHeaderBytes + dim;
+  const std::size_t ahead = codes_ahead(bytes);
   std::size_t fetched = 0;
   std::size_t i = 0;
   for (; i + kTogether <= count; i += kTogether) {
-    for (; fetched < i + kCodesAhead && fetched < count; ++fetched) prefetch(codes[fetched], bytes);
+    for (; fetched < i + ahead && fetched < count; ++fetched) prefetch(codes[fetched], bytes);
     score_group<Isa>(query, {codes[i], codes[i + 1], codes[i + 2], codes[i + 3]}, dim, out + i);
   }
   if (i == count) return;
@@ -240,12 +218,10 @@ void score_codes(const CodeQuery& query, const std::byte* const* codes, std::siz
   if (i + 2 < count) out[i + 2] = distances[2];
 }
 
-constexpr std::size_t kLinearRank = 128;  // below it counting beats halving
-
 template <class Isa>
 std::size_t rank(const float* ascending, std::size_t count, float x) {
   std::size_t below = 0;
-  while (count > kLinearRank) {
+  while (count > 2 * Isa::kFloats) {  // for so few, counting beats halving
     const std::size_t half = count / 2;
     const bool right = ascending[below + half] <= x;
     below = right ? below + half + 1 : below;

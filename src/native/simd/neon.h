@@ -15,6 +15,22 @@ alignas(16) constexpr std::uint8_t kSlide8[32] = {
     0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,    0,
     0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
 
+constexpr std::uint32_t kBits[4] = {1, 2, 4, 8};
+// kPlaces.of[mask]: the places of the mask's ones, lowest first.
+struct Places {
+  std::uint32_t of[16][4];
+};
+constexpr Places kPlaces = [] {
+  Places places{};
+  for (std::uint32_t mask = 0; mask < 16; ++mask) {
+    int found = 0;
+    for (std::uint32_t place = 0; place < 4; ++place) {
+      if ((mask >> place & 1) != 0) places.of[mask][found++] = place;
+    }
+  }
+  return places;
+}();
+
 struct Neon {
   // --- floats ---
   using Floats = float32x4_t;
@@ -86,13 +102,10 @@ struct Neon {
     return vaddvq_u32(vshrq_n_u32(mask, 31));
   }
   static std::size_t select_below(Floats values, float bound, std::uint32_t first, std::uint32_t* out) {
-    const uint16x4_t narrow = vmovn_u32(vcltq_f32(values, vdupq_n_f32(bound)));
-    std::uint64_t mask = vget_lane_u64(vreinterpret_u64_u16(narrow), 0) & 0x0001'0001'0001'0001u;
-    std::size_t found = 0;
-    for (; mask != 0; mask &= mask - 1) {
-      out[found++] = first + static_cast<std::uint32_t>(__builtin_ctzll(mask)) / 16;
-    }
-    return found;
+    const uint32x4_t below = vcltq_f32(values, vdupq_n_f32(bound));
+    const std::uint32_t mask = vaddvq_u32(vandq_u32(below, vld1q_u32(kBits)));
+    vst1q_u32(out, vaddq_u32(vld1q_u32(kPlaces.of[mask]), vdupq_n_u32(first)));
+    return static_cast<std::size_t>(__builtin_popcount(mask));
   }
 
   // --- conversions, four at a time ---

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "simd/one.h"
+#include "simd/prefetch.h"
 #include "simd/tables.h"
 
 namespace engram::simd {
@@ -38,16 +39,16 @@ float cosine(const float* a, const float* b, std::size_t dim) {
 }
 
 void l2_rows(const float* query, const float* const* rows, std::size_t count, std::size_t dim, float* out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = l2(query, rows[i], dim);
+  each_row(rows, count, dim, out, [=](const float* row) { return l2(query, row, dim); });
 }
 
 void dot_rows(const float* query, const float* const* rows, std::size_t count, std::size_t dim, float* out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = dot(query, rows[i], dim);
+  each_row(rows, count, dim, out, [=](const float* row) { return dot(query, row, dim); });
 }
 
 void cosine_rows(const float* query, const float* const* rows, std::size_t count, std::size_t dim,
                  float* out) {
-  for (std::size_t i = 0; i < count; ++i) out[i] = cosine(query, rows[i], dim);
+  each_row(rows, count, dim, out, [=](const float* row) { return cosine(query, row, dim); });
 }
 
 std::int32_t dot_u8s8(const std::uint8_t* a, const std::int8_t* b, std::size_t dim) {
@@ -67,7 +68,11 @@ std::uint32_t l2_u8(const std::uint8_t* a, const std::uint8_t* b, std::size_t di
 
 void score_codes(const CodeQuery& query, const std::byte* const* codes, std::size_t count, std::size_t dim,
                  float* out) {
+  const std::size_t bytes = kCodeHeaderBytes + dim;
+  const std::size_t ahead = codes_ahead(bytes);
+  std::size_t fetched = 0;
   for (std::size_t i = 0; i < count; ++i) {
+    for (; fetched < i + ahead && fetched < count; ++fetched) prefetch(codes[fetched], bytes);
     CodeHeader header;
     std::memcpy(&header, codes[i], sizeof header);
     const auto* values = reinterpret_cast<const std::uint8_t*>(codes[i] + kCodeHeaderBytes);

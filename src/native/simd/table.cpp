@@ -14,11 +14,15 @@ namespace engram::simd {
 namespace {
 
 #if defined(__x86_64__)
-// Not among the names that every compiler's __builtin_cpu_supports() knows. Asked only where AVX2 is there,
-// and with it the system's part.
+// What not every compiler's __builtin_cpu_supports() knows by name. Asked only where AVX2 is there, and with
+// it the system's part.
 bool has_f16c() {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
+}
+bool has_avx_vnni() {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a & 1u << 4) != 0;
 }
 #elif defined(__aarch64__) && defined(__linux__)
 bool has_dot_product() {
@@ -33,7 +37,7 @@ bool has_dot_product() {
 // The tables this processor (and its operating system, which must save the wider registers) runs, slowest
 // first. An array, because it needs no destructor that threads still running at exit could trip over.
 struct Tables {
-  const Kernels* list[4] = {&kScalarKernels};
+  const Kernels* list[5] = {&kScalarKernels};
   std::size_t count = 1;
   void add(const Kernels& kernels) { list[count++] = &kernels; }
 };
@@ -46,6 +50,7 @@ Tables detect() {
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   Tables tables;
   if (avx2) tables.add(kAvx2Kernels);
+  if (avx2 && has_avx_vnni()) tables.add(kAvx2VnniKernels);
   if (avx512) tables.add(kAvx512Kernels);
   if (avx512 && __builtin_cpu_supports("avx512vnni")) tables.add(kAvx512VnniKernels);
   return tables;
