@@ -143,7 +143,7 @@ def test_the_bad_row_is_named(store: engram.MemoryStore) -> None:
     with pytest.raises(engram.InvalidInput, match="row 2"):
         store.store_many(["a", "b", ""], np.ones((3, DIM)))
     with pytest.raises(engram.InvalidInput, match="row 1"):
-        store.store_many(["a", "b"], np.ones((2, DIM)), metadata=[None, {"x": []}])
+        store.store_many(["a", "b"], np.ones((2, DIM)), metadata=[None, {"x": []}])  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize(("shape", "said"), [((3, 5), "5 dimensions"), ((4,), "shape"), ((1, 3, 4), "shape")])
@@ -262,7 +262,7 @@ def test_lists_of_unequal_length_are_refused(store: engram.MemoryStore) -> None:
         (lambda: store.store_many(["a", "b"], two, metadata=[{}] * 3), "metadata has 3"),
         (lambda: store.store_many("ab", two), "ids is a single str"),
         (lambda: store.store_many(["a", "b"], two, contents="xy"), "contents is a single str"),
-        (lambda: store.store_many(["a", "b"], two, metadata={"a": 1}), "metadata is a single dict"),
+        (lambda: store.store_many(["a", "b"], two, metadata={"a": None}), "metadata is a single dict"),
         (lambda: store.store_many(7, two), "ids is of type int"),  # type: ignore[arg-type]
     ]
     for call, said in calls:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import json
 import os
 import signal
@@ -10,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ import engram
 pytest.importorskip("typer", reason='the extra is missing: pip install "engram-store[cli]"')
 pytest.importorskip("rich")
 
+from engram.cli import main
 from engram.cli.app import app
 
 DIM = 4
@@ -28,14 +32,34 @@ needs_wordllama = pytest.mark.skipif(
 
 
 def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """The command within this process, which spares each test an interpreter's start."""
+    words = ["engram", *map(str, arguments)]
+    before, code = Path.cwd(), 0
+    out, err = io.StringIO(), io.StringIO()
+    os.chdir(cwd or before)
+    try:
+        with (
+            mock.patch.object(sys, "argv", words),
+            mock.patch.object(sys, "path", list(sys.path)),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            main()
+    except SystemExit as ended:
+        assert isinstance(ended.code, int)
+        code = ended.code
+    finally:
+        os.chdir(before)
+    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
+
+
+def run_in_shell(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from engram.cli import main; main()", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=120,
         check=False,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
     )
 
 
@@ -66,6 +90,18 @@ def test_help_and_version() -> None:
         assert run(command, "--help").returncode == 0
     assert run("--version").stdout == f"engram {engram.__version__}\n"
     assert {command.name for command in app.registered_commands} >= {"import", None}
+
+
+def test_a_shell_gets_answers_errors_and_exit_codes(store: Path) -> None:
+    good, wrong = run_in_shell("stats", store, "--json"), run_in_shell("stats", store / "missing")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert json.loads(good.stdout)["memories"] == 20
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    assert wrong.stderr.startswith("engram: ")
+
+    (store / "catalog.sqlite").write_bytes(b"no database" * 1000)
+    damaged = run_in_shell("verify", store)
+    assert (damaged.returncode, damaged.stdout) == (1, "")
 
 
 def test_stats_for_people_and_for_scripts(store: Path) -> None:

@@ -116,7 +116,7 @@ class Expected:
         for id in sorted(alive)[:50]:
             operation = self.sure[id]
             assert operation is not None
-            hit = store.recall(operation.vectors[operation.ids.index(id)], k=1)[0]
+            hit = store.recall(operation.vectors[operation.ids.index(id)], k=1, ef=4 * len(alive))[0]
             assert hit.id == id
             assert hit.distance == pytest.approx(0, abs=1e-4)
             assert hit.content == operation.contents[operation.ids.index(id)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -359,7 +360,7 @@ def test_texts_of_every_kind_come_back_unchanged(folder: Path) -> None:
     model = Model("l2")
     with engram.open(folder, 2, metric="l2") as store:
         for row, text in enumerate(texts):
-            metadata = {text: text, "n": 2**60 + row, "f": 0.1, "t": True, "z": None}
+            metadata: dict[str, Any] = {text: text, "n": 2**60 + row, "f": 0.1, "t": True, "z": None}
             store.store(f"id{text[:100]}", np.array([row, 1.0]), content=text, metadata=metadata)
             model.memories[f"id{text[:100]}"] = Stored(np.array([row, 1], np.float32), text, metadata)
         model.check_all(store)

@@ -261,7 +261,7 @@ class SqliteCatalog:
         except sqlite3.ProgrammingError as error:
             self._refuse_if_closed()
             raise EngramError(f"the catalog {self._file} cannot be used: {error}") from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes what is damaged
             raise self._damaged(str(error)) from error
         except OSError as error:
             raise EngramError(f"the catalog {self._file} cannot be read: {error}") from error

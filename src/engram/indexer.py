@@ -132,7 +132,8 @@ class Indexer:
             self._at_end = then
             return
         interrupted = self._join()
-        then()
+        with self._working:  # a checkpoint under way ends first
+            then()
         if interrupted is not None:
             raise interrupted
 
@@ -149,9 +150,9 @@ class Indexer:
     def _run(self) -> None:
         pause = _RETRY_SECONDS[0]
         while not self._stopping.is_set():
-            self._take(_IDLE_SECONDS)  # only this thread takes: no lock while it waits
-            self._resume.wait()
             try:
+                self._take(_IDLE_SECONDS)  # only this thread takes: no lock while it waits
+                self._resume.wait()
                 with self._working:
                     self._index_held()
                 pause = _RETRY_SECONDS[0]

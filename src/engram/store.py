@@ -22,7 +22,15 @@ from ._waiting import slices
 from .catalog import Row
 from .config import Config
 from .embedders import Embedder
-from .memories import Memory, check_confidence, check_content, check_id, decode_metadata, encode_metadata
+from .memories import (
+    Memory,
+    Metadata,
+    check_confidence,
+    check_content,
+    check_id,
+    decode_metadata,
+    encode_metadata,
+)
 from .recall import Recall
 from .verification import Verification, verify_parts
 
@@ -58,7 +66,7 @@ class MemoryStore:
         vector: ArrayLike | None = None,
         *,
         content: str | None = None,
-        metadata: Any = None,
+        metadata: Metadata | None = None,
         confidence: float = 1.0,
         fsync: Fsync | None = None,
         timeout: float | None = None,
@@ -112,7 +120,7 @@ class MemoryStore:
         vectors: ArrayLike | None = None,
         *,
         contents: Iterable[str | None] | None = None,
-        metadata: Iterable[Any] | None = None,
+        metadata: Iterable[Metadata | None] | None = None,
         fsync: Fsync | None = None,
         progress: Progress | None = None,
     ) -> int:
