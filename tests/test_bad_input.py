@@ -262,7 +262,7 @@ def test_lists_of_unequal_length_are_refused(store: engram.MemoryStore) -> None:
         (lambda: store.store_many(["a", "b"], two, metadata=[{}] * 3), "metadata has 3"),
         (lambda: store.store_many("ab", two), "ids is a single str"),
         (lambda: store.store_many(["a", "b"], two, contents="xy"), "contents is a single str"),
-        (lambda: store.store_many(["a", "b"], two, metadata={"a": None}), "metadata is a single dict"),
+        (lambda: store.store_many(["a", "b"], two, metadata={"a": None}), "metadata is a single dict"),  # type: ignore[dict-item]
         (lambda: store.store_many(7, two), "ids is of type int"),  # type: ignore[arg-type]
     ]
     for call, said in calls:
