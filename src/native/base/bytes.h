@@ -18,7 +18,8 @@
 
 namespace engram {
 
-static_assert(std::endian::native == std::endian::little, "Engram's files are little-endian, as its machines are");
+static_assert(std::endian::native == std::endian::little,
+              "Engram's files are little-endian, as its machines are");
 
 template <class T>
   requires std::is_arithmetic_v<T>
