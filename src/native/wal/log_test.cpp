@@ -1,6 +1,8 @@
 #include "wal/log.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cstring>
@@ -131,6 +133,51 @@ TEST_F(LogOnDisk, EachModeSyncsWhatItPromises) {
   while (log->synced_lsn() <= third && std::chrono::steady_clock::now() < within) std::this_thread::yield();
   EXPECT_GT(log->synced_lsn(), third);
   EXPECT_THROW(log->wait_durable(log->end_lsn(), std::nullopt), InvalidInput);
+}
+
+TEST_F(LogOnDisk, DroppedSegmentsAreWrittenOverByLaterOnes) {
+  Options options;
+  options.segment_bytes = 8192;
+  options.sync = Sync::kNever;
+  Lsn last = 0;
+  {
+    const std::unique_ptr<Log> log = open(options);
+    const std::string text(1000, 'x');
+    for (int i = 0; i < 500; ++i) {
+      last = log->append(bytes_of(text + std::to_string(i)), std::nullopt, 0);
+      if (i % 10 == 9) {
+        log->flush();
+        log->drop_below(last);
+      }
+    }
+    EXPECT_LE(log->stats().segments, 4u);
+    EXPECT_LE(FileSystem::system().list(folder()).size(), 6u);
+  }
+  open(options, last);
+  ASSERT_EQ(replayed_.size(), 1u);
+  EXPECT_TRUE(replayed_[0].second.ends_with("x499"));
+  EXPECT_THROW(open(options, 0), CorruptionError);
+}
+
+TEST_F(LogOnDisk, AForkedChildLetsGoOfItWithoutHarm) {
+  const std::unique_ptr<Log> log = open({.sync = Sync::kInterval});
+  log->append(bytes_of("before"), std::nullopt, 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    log->abandon();
+    try {
+      log->append(bytes_of("child"), std::nullopt, 0);
+    } catch (const StoreClosed&) {
+      const_cast<std::unique_ptr<Log>&>(log).reset();  // must neither hang nor write
+      _exit(7);
+    }
+    _exit(1);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 7) << status;
+  log->append(bytes_of("after"), Sync::kAlways, 0);
+  EXPECT_EQ(committed_.size(), 2u);
 }
 
 // Many writers, a ring that is often full, small segments: every append is committed exactly once, before it

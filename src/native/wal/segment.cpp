@@ -9,6 +9,7 @@ namespace engram::wal {
 namespace {
 
 constexpr std::string_view kSuffix = ".wal";
+constexpr std::string_view kSparePrefix = "spare-";
 constexpr std::size_t kDigits = 8;
 constexpr std::uint64_t kFirstStretch = 64u << 10;  // a store of three memories should not take a megabyte
 constexpr std::uint64_t kLargestStretch = 1u << 20;
@@ -25,6 +26,14 @@ std::string segment_name(std::uint32_t sequence) {
   return digits.append(kSuffix);
 }
 
+std::string spare_name(std::uint32_t sequence) {
+  return std::string(kSparePrefix) + segment_name(sequence);
+}
+
+bool is_spare_name(std::string_view name) {
+  return name.starts_with(kSparePrefix);
+}
+
 std::optional<std::uint32_t> segment_sequence(std::string_view name) {
   if (!name.ends_with(kSuffix)) return std::nullopt;
   const std::string_view digits = name.substr(0, name.size() - kSuffix.size());
@@ -36,31 +45,31 @@ std::optional<std::uint32_t> segment_sequence(std::string_view name) {
 }
 
 std::shared_ptr<Segment> Segment::create(FileSystem& files, const Path& folder, const SegmentHeader& header,
-                                         std::uint64_t limit) {
-  const Path unfinished = folder / kUnfinishedName;
-  if (files.exists(unfinished)) files.remove(unfinished);
-  std::unique_ptr<File> file = files.open(unfinished, OpenMode::kCreate);
-  const std::uint64_t reserved = std::max<std::uint64_t>(std::min(limit, kFirstStretch), kSegmentHeaderBytes);
+                                         std::uint64_t limit, const std::optional<Path>& spare) {
+  const Path unfinished = spare.value_or(folder / kUnfinishedName);
+  if (!spare && files.exists(unfinished)) files.remove(unfinished);
+  std::unique_ptr<File> file = files.open(unfinished, spare ? OpenMode::kReadWrite : OpenMode::kCreate);
+  const std::uint64_t written = std::max<std::uint64_t>(spare ? file->size() : 0, kSegmentHeaderBytes);
+  const std::uint64_t reserved = std::max(written, std::min(limit, kFirstStretch));
   file->allocate(0, reserved);
   std::array<std::byte, kSegmentHeaderBytes> bytes;
   encode(header, bytes.data());
-  const std::array<Bytes, 1> parts{bytes};
-  file->write_at(0, parts);
+  file->write_at(0, std::array<Bytes, 1>{bytes});
   file->sync_data();
   const Path path = folder / segment_name(header.sequence);
   files.rename(unfinished, path);
   files.sync_folder(folder);
-  return std::make_shared<Segment>(path, header, limit, std::move(file), reserved);
+  return std::make_shared<Segment>(path, header, limit, std::move(file), reserved, written);
 }
 
 Segment::Segment(Path path, const SegmentHeader& header, std::uint64_t limit, std::unique_ptr<File> file,
-                 std::uint64_t reserved)
+                 std::uint64_t reserved, std::uint64_t written)
     : path_(std::move(path)),
       header_(header),
       limit_(limit),
       file_(std::move(file)),
       reserved_(reserved),
-      written_(kSegmentHeaderBytes) {}
+      written_(written) {}
 
 void Segment::reserve(std::size_t bytes, bool overwritten) {
   const std::uint64_t end = end_ + bytes;

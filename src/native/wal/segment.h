@@ -28,11 +28,16 @@ std::optional<std::uint32_t> segment_sequence(std::string_view name);
 
 inline constexpr std::string_view kUnfinishedName = "next.tmp";
 
+// "spare-00000007.wal": a segment that was dropped, to be written over by a later one.
+std::string spare_name(std::uint32_t sequence);
+bool is_spare_name(std::string_view name);
+
 class Segment {
  public:
-  // `limit`: how many bytes of it to use, header included.
+  // `limit`: how many bytes of it to use, header included. `spare`: the file to write over, if there is one;
+  // its having that name must be durable.
   static std::shared_ptr<Segment> create(FileSystem& files, const Path& folder, const SegmentHeader& header,
-                                         std::uint64_t limit);
+                                         std::uint64_t limit, const std::optional<Path>& spare);
 
   const SegmentHeader& header() const { return header_; }
   const Path& path() const { return path_; }
@@ -52,7 +57,7 @@ class Segment {
   static constexpr std::size_t kMostParts = 3;
 
   Segment(Path path, const SegmentHeader& header, std::uint64_t limit, std::unique_ptr<File> file,
-          std::uint64_t reserved);
+          std::uint64_t reserved, std::uint64_t written);
 
  private:
   Path path_;

@@ -23,13 +23,14 @@ Segments::Segments(FileSystem& files, Path folder, std::uint64_t segment_bytes,
       segment_bytes_(segment_bytes),
       syncer_(syncer),
       sealed_(std::move(sealed)) {
+  adopt_spares();
   start(next);
 }
 
 void Segments::start(const SegmentHeader& header) {
   SegmentHeader next = header;
   next.epoch = draw_epoch();
-  std::shared_ptr<Segment> segment = Segment::create(files_, folder_, next, segment_bytes_);
+  std::shared_ptr<Segment> segment = Segment::create(files_, folder_, next, segment_bytes_, take_spare());
   syncer_.add(segment);
   const std::lock_guard lock(mutex_);
   if (current_) sealed_.push_back(current_->header());
@@ -50,13 +51,62 @@ Segment& Segments::room_for(std::size_t bytes, Lsn base, bool overwritten) {
 }
 
 void Segments::drop_below(Lsn lsn) {
-  const std::lock_guard lock(mutex_);
-  while (!sealed_.empty()) {
-    const Lsn end = sealed_.size() > 1 ? sealed_[1].base : current_->header().base;
-    if (end > lsn) return;
-    files_.remove(folder_ / segment_name(sealed_.front().sequence));
-    sealed_.pop_front();
+  std::vector<std::uint32_t> dropped;
+  {
+    const std::lock_guard lock(mutex_);
+    while (!sealed_.empty()) {
+      const Lsn end = sealed_.size() > 1 ? sealed_[1].base : current_->header().base;
+      if (end > lsn) break;
+      dropped.push_back(sealed_.front().sequence);
+      sealed_.pop_front();
+    }
   }
+  std::vector<Path> spared;
+  for (const std::uint32_t sequence : dropped) {
+    if (retire(sequence, spared.size())) spared.push_back(folder_ / spare_name(sequence));
+  }
+  if (dropped.empty()) return;
+  files_.sync_folder(folder_);
+  const std::lock_guard lock(mutex_);
+  spares_.insert(spares_.end(), spared.begin(), spared.end());
+}
+
+// True if it became a spare, after `more` others that are not counted yet.
+bool Segments::retire(std::uint32_t sequence, std::size_t more) {
+  const Path path = folder_ / segment_name(sequence);
+  const bool wanted = [&] {
+    const std::lock_guard lock(mutex_);
+    return spares_.size() + more < kMostSpares;
+  }();
+  if (wanted) {
+    files_.rename(path, folder_ / spare_name(sequence));
+  } else {
+    files_.remove(path);
+  }
+  return wanted;
+}
+
+// Those an earlier process left: their names are as durable as can be known after one more sync.
+void Segments::adopt_spares() {
+  for (const std::string& name : files_.list(folder_)) {
+    if (!is_spare_name(name)) continue;
+    if (spares_.size() < kMostSpares) {
+      spares_.push_back(folder_ / name);
+    } else {
+      files_.remove(folder_ / name);
+    }
+  }
+  if (!spares_.empty()) files_.sync_folder(folder_);
+}
+
+std::optional<Path> Segments::take_spare() {
+  const std::lock_guard lock(mutex_);
+  while (!spares_.empty()) {
+    Path spare = std::move(spares_.back());
+    spares_.pop_back();
+    if (files_.exists(spare)) return spare;
+  }
+  return std::nullopt;
 }
 
 std::size_t Segments::count() const {

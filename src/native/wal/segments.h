@@ -1,8 +1,13 @@
 // The segment files of one log: which there are, which is written, which may go.
 //
-// Thread-safety: room_for() from the leader alone; the rest from any thread.
+// Thread-safety: room_for() from the leader alone; drop_below() from one thread at a time; the rest from any.
 //
-// Invariant: the segments' LSN ranges follow each other without a gap, the current one last.
+// Invariants:
+//  (1) The segments' LSN ranges follow each other without a gap, the current one last.
+//  (2) A dropped segment is kept as a spare for a later one to write over, which syncs faster than new
+//  blocks;
+//      only once its new name is durable, lest it come back under the old one with a header that is not its
+//      own.
 #pragma once
 
 #include <atomic>
@@ -10,6 +15,8 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <vector>
 
 #include "wal/segment.h"
 #include "wal/syncer.h"
@@ -26,7 +33,7 @@ class Segments {
   // Errors: IoError; the state is as before.
   Segment& room_for(std::size_t bytes, Lsn base, bool overwritten);
   Segment& current() { return *current_; }
-  // Removes segments all of whose records are below `lsn`.
+  // Removes segments all of whose records are below `lsn`. Errors: IoError.
   void drop_below(Lsn lsn);
   std::size_t count() const;
   const Path& folder() const { return folder_; }
@@ -34,7 +41,12 @@ class Segments {
   void abandon() noexcept;
 
  private:
+  static constexpr std::size_t kMostSpares = 2;
+
   void start(const SegmentHeader& header);
+  void adopt_spares();
+  std::optional<Path> take_spare();
+  bool retire(std::uint32_t sequence, std::size_t more);
 
   FileSystem& files_;
   const Path folder_;
@@ -44,6 +56,7 @@ class Segments {
   std::atomic<Segment*> open_{nullptr};  // current_, for abandon()
   mutable std::mutex mutex_;
   std::deque<SegmentHeader> sealed_;
+  std::vector<Path> spares_;
 };
 
 }  // namespace engram::wal
