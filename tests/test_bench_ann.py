@@ -111,6 +111,17 @@ def test_an_index_is_built_once_for_the_same_data_and_again_for_other_data(own_f
     assert other != first
 
 
+def test_a_slow_setting_is_measured_and_judged_with_fewer_queries(own_folders: Path) -> None:
+    plan = Plan(["numpy-exact"], rounds=2, build_threads=(0,), point_seconds=0.0)
+
+    [measured] = run(plan, datasets.load("synthetic", limit=300, queries=10), own_folders / "log")
+
+    [point] = measured.points
+    assert point["queries"] == 1
+    assert point["recall_10"] == point["batch_recall_10"] == point["recall_100"] == 1.0
+    assert len(point["qps_rounds"]) == 2
+
+
 def save_set(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     base, queries = synthetic(400, 20, dim=8)
     (folder / name).mkdir(parents=True)

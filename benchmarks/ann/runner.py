@@ -8,7 +8,6 @@ alike, and a figure is the median of the rounds.
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -30,6 +29,7 @@ _TARGET = "benchmarks.ann.worker:AnnWorker"
 # A point beyond this recall is the last of its engine's sweep: the targets end at 0.99.
 _ENOUGH = 0.9975
 _BUILD_TIMEOUT = 4 * 3600.0
+_TURN_TIMEOUT = 900.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Plan:
     rounds: int = 3
     build_threads: tuple[int, ...] = (1, 0)  # 0: all
     rebuild: bool = False
-    point_seconds: float = 60.0  # a point slower than this is measured in the first round alone
+    point_seconds: float = 20.0  # a point slower than this is measured with fewer queries
 
 
 @dataclass
@@ -190,28 +190,31 @@ def _one_turn(
     judge: Callable[[dict[str, Path]], dict[str, float]],
     scratch: Path,
 ) -> None:
-    value, first = one.sweep[turn], round_number == 0
+    first = round_number == 0
     figures = one.rounds.setdefault(turn, {})
-    if not first and sum(figures["seconds"]) > plan.point_seconds:
-        return
-    begin = time.monotonic()
+    # A slow point is measured with as many queries as fit into its time, the same ones in every round.
+    count = int(figures["queries"][0]) if figures else None
     answers = {name: scratch / f"{one.measured.engine}-{name}.npy" for name in ("single", "batch", "deep")}
+    files = {name: str(file) if first else None for name, file in answers.items()}
+
+    def ask(op: str, **arguments: Any) -> dict[str, float]:
+        answer: dict[str, float] = one.worker.call(
+            op, timeout=_TURN_TIMEOUT, value=one.sweep[turn], count=count, **arguments
+        )
+        return answer
+
     try:
-        single = one.worker.call(
-            "one_at_a_time", value=value, k=K, answers=str(answers["single"]) if first else None
-        )
-        alone = one.worker.call("batched", value=value, k=K, threads=1, answers=None)
-        batch = one.worker.call(
-            "batched", value=value, k=K, threads=0, answers=str(answers["batch"]) if first else None
-        )
+        single = ask("one_at_a_time", k=K, seconds=plan.point_seconds, answers=files["single"])
+        count = int(single["queries"])
+        alone = ask("batched", k=K, threads=1, answers=None)
+        batch = ask("batched", k=K, threads=0, answers=files["batch"])
         if first:
-            one.worker.call("batched", value=value, k=100, threads=0, answers=str(answers["deep"]))
+            ask("batched", k=100, threads=0, answers=files["deep"])
     except WorkerError as error:
-        one.measured.missing = f"failed at {one.measured.search_parameter} = {value}: {error}"
+        one.measured.missing = f"failed at {one.measured.search_parameter} = {one.sweep[turn]}: {error}"
         say(f"{one.measured.engine}: {one.measured.missing}")
         return
-    seconds = time.monotonic() - begin
-    measured = {**single, "batch_1_qps": alone["qps"], "batch_all_qps": batch["qps"], "seconds": seconds}
+    measured = {**single, "batch_1_qps": alone["qps"], "batch_all_qps": batch["qps"]}
     for name, figure in measured.items():
         figures.setdefault(name, []).append(figure)
     if first:
@@ -225,11 +228,11 @@ def _quality(dataset: Dataset, truth: FloatArray, answers: dict[str, Path]) -> d
     result: dict[str, float] = {}
     for name, depths in (("single", (1, K)), ("batch", (K,)), ("deep", (100,))):
         found = np.load(answers[name])
-        found_distances = distances(dataset.metric, dataset.queries, dataset.base, found)
+        found_distances = distances(dataset.metric, dataset.queries[: len(found)], dataset.base, found)
         for depth in depths:
             if depth <= truth.shape[1]:
                 key = f"batch_recall_{depth}" if name == "batch" else f"recall_{depth}"
-                result[key] = recall(found, found_distances, truth, depth)
+                result[key] = recall(found, found_distances, truth[: len(found)], depth)
     return result
 
 
@@ -239,8 +242,7 @@ def _points(one: _Live) -> list[dict[str, Any]]:
         figures = one.rounds[turn]
         point: dict[str, Any] = {"value": one.sweep[turn], **quality}
         for name, values in figures.items():
-            if name != "seconds":
-                point[name] = median(values)
+            point[name] = median(values)
         point["qps_rounds"] = figures["qps"]
         point["qps_spread"] = spread(figures["qps"])
         points.append(point)

@@ -56,41 +56,53 @@ class AnnWorker:
         self.prepared = [self.adapter.prepare(query) for query in self.queries]
         return {"load_seconds": seconds, "memory_bytes": memory}
 
-    def one_at_a_time(self, value: Any, k: int, answers: str | None) -> dict[str, float]:
-        """Every query once, by itself, on one core: what each call cost its caller."""
+    def one_at_a_time(
+        self, value: Any, k: int, count: int | None, seconds: float, answers: str | None
+    ) -> dict[str, float]:
+        """Each query once, by itself, on one core: what each call cost its caller.
+
+        ``count`` queries are asked, or as many as fit into ``seconds``; how many is in the answer.
+        """
         pin(one_core())
         search = self.adapter.single(k, value)
         for query in self.prepared[:_WARM_UP]:
             search(query)
         clock = time.perf_counter_ns
-        times = np.empty(len(self.prepared), np.int64)
+        taken = []
         found = []
         with no_collection():
-            for at, query in enumerate(self.prepared):
+            stop = clock() + int(seconds * 1e9)
+            for query in self.prepared[:count]:
                 begin = clock()
                 result = search(query)
-                times[at] = clock() - begin
+                end = clock()
+                taken.append(end - begin)
                 found.append(result)
+                if end > stop:
+                    break
+        times = np.array(taken)
         if answers is not None:
             rows = [_row(self.adapter.labels(result), k) for result in found]
             np.save(answers, np.stack(rows))
         p50, p95, p99 = (float(value) / 1000 for value in np.percentile(times, (50, 95, 99)))
-        return {"qps": len(times) / (times.sum() / 1e9), "p50_us": p50, "p95_us": p95, "p99_us": p99}
+        qps = len(times) / (times.sum() / 1e9)
+        return {"qps": qps, "p50_us": p50, "p95_us": p95, "p99_us": p99, "queries": len(times)}
 
-    def batched(self, value: Any, k: int, threads: int, answers: str | None) -> dict[str, float]:
-        """All queries in one call, with ``threads`` threads (0: all cores)."""
+    def batched(self, value: Any, k: int, threads: int, count: int, answers: str | None) -> dict[str, float]:
+        """The first ``count`` queries in one call, with ``threads`` threads (0: all cores)."""
         threads = threads or len(ALL_CORES)
         pin(one_core() if threads == 1 else ALL_CORES)
         search = self.adapter.batch(k, value, threads)
-        search(self.queries[:_WARM_UP])
+        queries = self.queries[:count]
+        search(queries[:_WARM_UP])
         with no_collection():
             begin = time.perf_counter()
-            found = search(self.queries)
+            found = search(queries)
             seconds = time.perf_counter() - begin
         if answers is not None:
             labels = self.adapter.labels(found)
             np.save(answers, np.stack([_row(row, k) for row in labels]))
-        return {"qps": len(self.queries) / seconds}
+        return {"qps": len(queries) / seconds}
 
 
 def _row(labels: Any, k: int) -> NDArray[np.int64]:
