@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 
 from benchmarks.ann import cli as ann
 from benchmarks.durable import cli as durable
@@ -22,12 +23,16 @@ def main() -> int:
     parser.add_argument(
         "--dataset", default="auto", help="for all parts (default: auto, the best that is there)"
     )
+    parser.add_argument(
+        "--data", help="folder to look for data sets in, for all parts (default: $ENGRAM_DATA)"
+    )
     options, others = parser.parse_known_args()
+    begin = time.monotonic()
     wanted = options.only.split(",")
     if not set(wanted) <= set(_PARTS):
         parser.error(f"--only takes {', '.join(_PARTS)}, not {options.only}")
     size = "full" if options.full else "short"
-    data = ["--dataset", options.dataset]
+    data = ["--dataset", options.dataset, *(["--data", options.data] if options.data else [])]
     codes = []
     if "ann" in wanted:
         short = ["--limit", "100000", "--query-count", "1000"]
@@ -39,6 +44,7 @@ def main() -> int:
     if "queue" in wanted:
         short = ["--seconds", "1", "--rounds", "2"]
         codes.append(queue.main([*data, "--name", f"queue-{size}", *([] if options.full else short)]))
+    print(f"all of it: {time.monotonic() - begin:.0f} s")
     return max(codes, default=0)
 
 
