@@ -146,6 +146,8 @@ void Store::open_folder(const Path& folder) {
   // Read under the lock: another process may have created the store since.
   const std::optional<Manifest> found = read_manifest(files_, folder);
   created_ = !found;
+  // The lock file marks what follows as ours: a power cut must not leave that without it.
+  if (created_) files_.sync_folder(folder);
   manifest_ = found ? *found : make_manifest();
   check_against(manifest_);
 }
