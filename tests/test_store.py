@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import threading
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -403,3 +405,10 @@ def test_numbers_of_every_kind_are_stored_as_float32(folder: Path, given: object
             found = store.get(id)
             assert found is not None
             assert found.vector.tobytes() == as_floats(given).tobytes()
+
+
+@pytest.mark.parametrize("module", [engram, engram.index], ids=lambda module: module.__name__)
+def test_the_examples_of_the_documentation_run(module: ModuleType) -> None:
+    tried = doctest.testmod(module)
+    assert tried.attempted > 0
+    assert tried.failed == 0
