@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/crash_file.h"
 #include "base/error.h"
 
 namespace engram {
@@ -275,7 +276,8 @@ class PosixFileSystem final : public FileSystem {
 }  // namespace
 
 FileSystem& FileSystem::system() {
-  static PosixFileSystem files;
+  static PosixFileSystem posix;
+  static FileSystem& files = dying_where_asked(posix);
   return files;
 }
 
