@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -46,6 +47,7 @@ def main() -> None:
         worker.start()
     for worker in workers:
         worker.join()
+    signal.pause()
 
 
 if __name__ == "__main__":

@@ -136,17 +136,27 @@ except engram.EngramError as error:
 else:
     print("it could be opened for writing")
 """
-        command = [sys.executable, "-c", code]
-        if os.geteuid() == 0:
-            command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command]
+        somebody = [] if os.geteuid() else ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        where = Path(__file__).parents[1]
+        can_run = subprocess.run(
+            [*somebody, sys.executable, "-c", "import tests.model"],
+            cwd=where,
+            capture_output=True,
+            check=False,
+        )
         done = subprocess.run(
-            command, cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=60, check=False
+            [*somebody, sys.executable, "-c", code],
+            cwd=where,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
         for path in [folder, *folder.rglob("*")]:
             path.chmod(0o755)
 
-    if "ermission denied" in done.stderr and str(folder) not in done.stderr:
-        pytest.skip("the interpreter itself is closed to other users")
+    if can_run.returncode != 0:
+        pytest.skip("Python or these tests are closed to other users")
     assert (done.returncode, done.stderr) == (0, "")
     assert str(folder) in done.stdout
 
