@@ -59,7 +59,10 @@ struct Graph::Impl {
   bool same_code(Slot a, Slot b) const;
   static void keep_few(std::size_t least, Scratch& scratch);
   void rank_links(Slot node, std::span<Slot> links, Slot newcomer, Scratch& scratch) const;
-  void keep_reachable(Slot newcomer, std::size_t most, Scratch& scratch);
+  void rank_gathered(Slot node, std::size_t count, Scratch& scratch) const;
+  static void copy_links(std::span<Slot> links, std::span<const Candidate> chosen);
+  void keep_reachable(std::size_t most, Scratch& scratch);
+  Slot take_slot();
   // Leaves in `scratch.kept` at most `most` of the ascending candidates, each nearer to the one they are
   // chosen for than to any other kept, and the rest in `scratch.dropped`.
   void choose(std::span<const Candidate> candidates, std::size_t most, Scratch& scratch) const;
@@ -77,6 +80,15 @@ struct Graph::Impl {
   void set_dead_at(Slot slot, std::uint64_t dead_at);
   void retire(Slot slot);
   void replace_entry(Slot gone);
+  Slot highest_present() const;
+
+  // tend.cpp: what retired slots leave to be done, a little at each call
+  void tend(Scratch& scratch);
+  void sweep(Scratch& scratch);
+  void mend_links(Slot node, std::size_t level, Scratch& scratch);
+  void replace_links(std::vector<Slot>& stay, std::size_t most, std::size_t level, Scratch& scratch);
+  void strip_links(Slot node, std::size_t level);
+  void adopt_neighbours(Slot dying, Scratch& scratch);
 
   // Calls see(slot) for every slot that was written and not retired.
   template <class See>
@@ -114,8 +126,25 @@ struct Graph::Impl {
   std::atomic<std::uint32_t> alive{0};     // of them, those whose dead_at is kAlive
   std::atomic<std::uint64_t> youngest{0};  // the largest `born` so far
 
-  std::mutex retiring;
+  // Slots on their way from retirement to their next use; see tend.cpp.
+  struct Upkeep {
+    enum class Phase { kIdle, kBeforeSweep, kSweep, kAdopt, kAfterSweep };
+    std::mutex mutex;  // held by who does the work; others pass by
+    Phase phase = Phase::kIdle;
+    std::vector<Slot> dying;
+    std::uint64_t epoch = 0;
+    Slot cursor = 0;
+    Slot end = 0;
+    std::size_t stride = 0;
+  };
+  Upkeep upkeep;
+  std::mutex retiring;  // guards the two lists
   std::vector<Slot> retired;
+  std::vector<Slot> free;
+  std::atomic<std::uint32_t> free_count{0};
+  std::atomic<bool> tending_due{false};
+  std::atomic<std::uint64_t> sweeps{0};
+  std::atomic<std::uint64_t> mended{0};
 };
 
 }  // namespace engram::hnsw

@@ -43,12 +43,12 @@ bool nearer(const Candidate& a, const Candidate& b) {
   return a.distance < b.distance || (a.distance == b.distance && a.slot < b.slot);
 }
 
-void copy_links(std::span<Slot> links, std::span<const Candidate> chosen) {
+}  // namespace
+
+void Graph::Impl::copy_links(std::span<Slot> links, std::span<const Candidate> chosen) {
   for (std::size_t i = 0; i < links.size(); ++i)
     store_link(links[i], i < chosen.size() ? chosen[i].slot : kNoSlot);
 }
-
-}  // namespace
 
 // From the seed and the slot alone, so that it does not matter which thread came first.
 std::size_t Graph::Impl::level_of(Slot slot) const {
@@ -70,12 +70,8 @@ Slot Graph::Impl::insert(const float* vector, std::uint64_t born, std::uint64_t 
   if (options.metric == Metric::kL2) {
     std::call_once(shift_chosen, [&] { shift = mean_of(vector, options.dim); });
   }
-  if (used.load(std::memory_order_relaxed) >= kMaxSlots - 1024) {  // some may be on their way
-    throw InvalidInput("the graph is full: it holds 2^30 vectors at most");
-  }
-  const Slot slot = used.fetch_add(1, std::memory_order_acq_rel);
-  nodes.reserve(slot);
-  nodes.raise(slot, level_of(slot));
+  if (tending_due.load(std::memory_order_relaxed)) tend(*scratch);
+  const Slot slot = take_slot();
   nodes.write(slot, vector, coding_of(vector), born, dead_at);
   raise_to(youngest, born);
   nodes.present.set(slot);
@@ -85,6 +81,26 @@ Slot Graph::Impl::insert(const float* vector, std::uint64_t born, std::uint64_t 
     alive.fetch_add(1, std::memory_order_relaxed);
   }
   link(slot, nodes.level(slot), *scratch);
+  return slot;
+}
+
+// A slot that was given back keeps its level: that does not depend on the vector.
+Slot Graph::Impl::take_slot() {
+  if (free_count.load(std::memory_order_relaxed) != 0) {
+    const std::lock_guard lock(retiring);
+    if (!free.empty()) {
+      const Slot slot = free.back();
+      free.pop_back();
+      free_count.fetch_sub(1, std::memory_order_relaxed);
+      return slot;
+    }
+  }
+  if (used.load(std::memory_order_relaxed) >= kMaxSlots - 1024) {  // some may be on their way
+    throw InvalidInput("the graph is full: it holds 2^30 vectors at most");
+  }
+  const Slot slot = used.fetch_add(1, std::memory_order_acq_rel);
+  nodes.reserve(slot);
+  nodes.raise(slot, level_of(slot));
   return slot;
 }
 
@@ -207,16 +223,17 @@ void Graph::Impl::choose(std::span<const Candidate> candidates, std::size_t most
                          left.begin() + static_cast<std::ptrdiff_t>(count));
 }
 
-// Around a centre nearer to all than they are to each other everybody would link to the centre alone: a few
-// of the nearest dropped ones come back.
+// Takes the nearest dropped ones back until `least` are kept. (Around a centre nearer to all than they are to
+// each other everybody would link to the centre alone.)
 void Graph::Impl::keep_few(std::size_t least, Scratch& scratch) {
   std::vector<Candidate>& kept = scratch.kept;
   if (kept.size() >= least) return;
   std::sort(scratch.dropped.begin(), scratch.dropped.end(), nearer);
-  for (const Candidate& dropped : scratch.dropped) {
-    if (kept.size() == least) return;
-    if (dropped.distance != kept.back().distance) kept.push_back(dropped);
-  }
+  std::erase_if(scratch.dropped, [&](const Candidate& dropped) {
+    if (kept.size() >= least || dropped.distance == kept.back().distance) return false;
+    kept.push_back(dropped);
+    return true;
+  });
 }
 
 void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scratch) {
@@ -235,14 +252,15 @@ void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scra
   // Full: the node chooses anew among what it has and the newcomer.
   rank_links(node, links, to, scratch);
   choose(scratch.candidates, links.size(), scratch);
-  if (level == 0) keep_reachable(to, links.size(), scratch);
+  if (level == 0) {
+    nodes.add_link_to(to);
+    keep_reachable(links.size(), scratch);
+  }
   copy_links(links, scratch.kept);
 }
 
 // Leaves in `scratch.candidates` the node's links and the newcomer, nearest first.
 void Graph::Impl::rank_links(Slot node, std::span<Slot> links, Slot newcomer, Scratch& scratch) const {
-  const simd::CodeQuery query =
-      query_of_code(nodes.code(node), options.dim, options.metric, scratch.query.data());
   Gathered& codes = scratch.choosing;
   codes.grow_to(links.size() + 1);
   std::size_t count = 0;
@@ -253,16 +271,23 @@ void Graph::Impl::rank_links(Slot node, std::span<Slot> links, Slot newcomer, Sc
   }
   codes.slots[count] = newcomer;
   codes.codes[count++] = nodes.code(newcomer);
+  rank_gathered(node, count, scratch);
+}
+
+// Leaves in `scratch.candidates` the first `count` of scratch.choosing, nearest to the node first.
+void Graph::Impl::rank_gathered(Slot node, std::size_t count, Scratch& scratch) const {
+  Gathered& codes = scratch.choosing;
+  const simd::CodeQuery query =
+      query_of_code(nodes.code(node), options.dim, options.metric, scratch.query.data());
   kernels.score_codes(query, codes.codes.data(), count, options.dim, codes.distances.data());
   scratch.candidates.clear();
   for (std::size_t i = 0; i < count; ++i) scratch.candidates.push_back({codes.distances[i], codes.slots[i]});
   std::sort(scratch.candidates.begin(), scratch.candidates.end(), nearer);
 }
 
-// Counts the links that this choice takes away and gives, and takes back what would leave a node that nobody
+// Counts the links that this choice takes away, and takes back what would leave a node that nobody
 // links to: into a free place, or for the farthest link whose node others link to as well.
-void Graph::Impl::keep_reachable(Slot newcomer, std::size_t most, Scratch& scratch) {
-  nodes.add_link_to(newcomer);
+void Graph::Impl::keep_reachable(std::size_t most, Scratch& scratch) {
   for (const Candidate& dropped : scratch.dropped) {
     if (nodes.remove_link_to(dropped.slot)) continue;
     if (scratch.kept.size() < most) {

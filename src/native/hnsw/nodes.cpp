@@ -40,6 +40,7 @@ void Nodes::reserve(Slot slot) {
   links_to_.reserve(slot);
   present.reserve(slot);
   alive.reserve(slot);
+  leaving.reserve(slot);
 }
 
 void Nodes::raise(Slot slot, std::size_t level) {
@@ -69,6 +70,7 @@ void Nodes::write(Slot slot, const float* vector, Coding coding, std::uint64_t b
   for (std::size_t l = 0; l <= level(slot); ++l) {
     for (Slot& link : links(slot, l)) store_link(link, kNoSlot);
   }
+  links_to(slot).store(0, std::memory_order_relaxed);
   life(slot).born = born;
   this->dead_at(slot).store(dead_at, std::memory_order_relaxed);
 }

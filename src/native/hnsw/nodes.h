@@ -37,16 +37,10 @@ class SlotBits {
   void reserve(Slot slot) { words_.reserve(slot / 64); }
   bool test(Slot slot) const { return ((word(slot / 64) >> (slot % 64)) & 1U) != 0; }
   // 64 bits at once; zeros where no slot has been yet.
-  std::uint64_t word(std::size_t number) const {
-    return words_.reserved(number) ? at(number).load(std::memory_order_acquire) : 0;
-  }
+  std::uint64_t word(std::size_t number) const { return words_.reserved(number) ? at(number).load() : 0; }
   // Returns what the bit was.
-  bool set(Slot slot) {
-    return (at(slot / 64).fetch_or(bit(slot), std::memory_order_acq_rel) & bit(slot)) != 0;
-  }
-  bool clear(Slot slot) {
-    return (at(slot / 64).fetch_and(~bit(slot), std::memory_order_acq_rel) & bit(slot)) != 0;
-  }
+  bool set(Slot slot) { return (at(slot / 64).fetch_or(bit(slot)) & bit(slot)) != 0; }
+  bool clear(Slot slot) { return (at(slot / 64).fetch_and(~bit(slot)) & bit(slot)) != 0; }
   std::size_t memory_bytes(std::size_t slots) const { return words_.memory_bytes((slots + 63) / 64); }
 
  private:
@@ -108,8 +102,19 @@ class Nodes {
     return now > 1;
   }
 
+  // Takes one away, the last as well; true when none is left.
+  bool lose_link_to(Slot slot) {
+    auto count = links_to(slot);
+    std::uint16_t now = count.load(std::memory_order_relaxed);
+    while (now != kCountless && now != 0 &&
+           !count.compare_exchange_weak(now, now - 1, std::memory_order_relaxed)) {
+    }
+    return now <= 1;
+  }
+
   SlotBits present;
   SlotBits alive;
+  SlotBits leaving;  // retired, and not yet free to be used again
 
   std::size_t memory_bytes(std::size_t slots) const;
 

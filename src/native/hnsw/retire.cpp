@@ -19,30 +19,45 @@ void Graph::Impl::retire(Slot slot) {
   set_dead_at(slot, kHidden);
   if (!nodes.present.clear(slot)) return;
   present.fetch_sub(1, std::memory_order_relaxed);
-  if (entry_now().slot == slot) replace_entry(slot);
-  const std::lock_guard lock(retiring);
-  retired.push_back(slot);
+  replace_entry(slot);
+  {
+    const std::lock_guard lock(retiring);
+    nodes.leaving.set(slot);
+    retired.push_back(slot);
+  }
+  const Epochs::Pin pin = epochs.pin();
+  const Scratches::Lease scratch = scratches.lend();
+  tend(*scratch);
 }
 
-// A neighbour of the entry on the highest level that has one; where none is left, the highest node there is.
+// If walks begin at a slot that is gone: from now on at a neighbour of it, on the highest level that has one,
+// or where none is left at the highest node there is.
 void Graph::Impl::replace_entry(Slot gone) {
+  if (Entry::of(entry.load()).slot != gone) return;
   const std::lock_guard lock(raising);
-  const Entry old = entry_now();
-  if (old.slot != gone) return;
-  for (std::size_t l = old.level + 1; l-- > 0;) {
-    for (const Slot& link : nodes.links(gone, l)) {
-      const Slot neighbour = load_link(link);
-      if (neighbour == kNoSlot) break;
-      if (!nodes.present.test(neighbour)) continue;
-      entry.store(Entry{neighbour, l}.packed(), std::memory_order_release);
-      return;
+  for (Entry old = entry_now(); !old.none() && !nodes.present.test(old.slot); old = Entry::of(entry.load())) {
+    Entry next;
+    for (std::size_t l = old.level + 1; l-- > 0 && next.none();) {
+      for (const Slot& link : nodes.links(old.slot, l)) {
+        const Slot neighbour = load_link(link);
+        if (neighbour == kNoSlot) break;
+        if (nodes.present.test(neighbour)) next = {neighbour, l};
+      }
     }
+    if (next.none()) next.slot = highest_present();
+    if (next.level == 0 && !next.none()) next.level = nodes.level(next.slot);
+    // Sequentially consistent, as the clearing of `present`: whoever retires `next` meanwhile sees it here,
+    // or is seen.
+    entry.store(next.packed());
   }
-  Entry best;
+}
+
+Slot Graph::Impl::highest_present() const {
+  Slot best = kNoSlot;
   each_present([&](Slot slot) {
-    if (best.none() || nodes.level(slot) > best.level) best = {slot, nodes.level(slot)};
+    if (best == kNoSlot || nodes.level(slot) > nodes.level(best)) best = slot;
   });
-  entry.store(best.packed(), std::memory_order_release);
+  return best;
 }
 
 }  // namespace engram::hnsw

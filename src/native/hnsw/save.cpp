@@ -314,7 +314,9 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
     }
   }
   for (Slot slot = 0; slot < slots; ++slot) {
-    if (!nodes.present.test(slot)) impl.retired.push_back(slot);
+    if (nodes.present.test(slot)) continue;
+    nodes.leaving.set(slot);
+    impl.retired.push_back(slot);
   }
   const Entry entry = header.entry;
   const bool entered = !entry.none() && entry.slot < slots && nodes.level(entry.slot) >= entry.level;

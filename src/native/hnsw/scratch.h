@@ -84,6 +84,7 @@ struct Scratch {
   std::vector<Candidate> kept;
   std::vector<Candidate> dropped;
   std::vector<Candidate> ranked;
+  std::vector<Slot> others;
   std::vector<Slot> lists;  // links chosen for a new node, level after level
 };
 

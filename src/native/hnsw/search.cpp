@@ -176,7 +176,8 @@ std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t 
     const AtSnapshotKept kept{at, *keep};
     return Search(*this, *scratch, vector, k, ef, slots, kept).run(AtSnapshotKept{holds, *keep}, out);
   }
-  if (!at.some_younger && alive.load(std::memory_order_acquire) == slots) {
+  if (!at.some_younger &&
+      alive.load(std::memory_order_acquire) + free_count.load(std::memory_order_acquire) == slots) {
     const std::size_t found = Search(*this, *scratch, vector, k, ef, slots, Everything{}).run(holds, out);
     if (found == k) return found;
   }
