@@ -23,9 +23,7 @@ def main() -> int:
     parser.add_argument(
         "--dataset", default="auto", help="for all parts (default: auto, the best that is there)"
     )
-    parser.add_argument(
-        "--data", help="folder to look for data sets in, for all parts (default: $ENGRAM_DATA)"
-    )
+    parser.add_argument("--data", help="folder to look for data sets in, for all parts")
     options, others = parser.parse_known_args()
     begin = time.monotonic()
     wanted = options.only.split(",")
