@@ -10,7 +10,7 @@ namespace {
 
 using Keep = Graph::Keep;
 
-// Below this many slots a scan of all codes beats the walk.
+// Below this many live slots a scan of all codes beats the walk.
 constexpr std::size_t kScanBelow = 1000;
 // A walk of breadth ef scores some dozens of codes for each candidate, at several times a scan's price.
 constexpr std::size_t kScanPerBreadth = 40;
@@ -41,7 +41,9 @@ class Search {
     if (ef_ > kLargestPool) return rank_everything(holds, out);
     query_ = encode_query(vector_, graph_.options.dim, graph_.coding_of(vector_), graph_.options.metric,
                           scratch_.query.data());
-    if (slots_ > kScanBelow && slots_ > ef_ * kScanPerBreadth && walk_graph()) {
+    // What is alive counts, not what was: a graph of which little is left is scanned, and exactly.
+    const std::size_t alive = graph_.alive.load(std::memory_order_relaxed);
+    if (alive > kScanBelow && alive > ef_ * kScanPerBreadth && walk_graph()) {
       const std::size_t found = refine(holds, out);
       if (found == k_) return found;
     }
