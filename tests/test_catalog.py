@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -208,7 +209,8 @@ def test_a_missing_catalog_is_built_again_from_the_log(sound: Path) -> None:
 
     read_everything(sound, read_only=True)
     read_everything(sound, read_only=False)
-    assert SqliteCatalog(sound / "catalog.sqlite", read_only=True).verify() == 30
+    with contextlib.closing(SqliteCatalog(sound / "catalog.sqlite", read_only=True)) as catalog:
+        assert catalog.verify() == 30
 
 
 def change(folder: Path, statement: str) -> None:
