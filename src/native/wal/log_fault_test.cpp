@@ -15,6 +15,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "base/fault_file.h"
 #include "wal/format.h"
@@ -221,6 +223,14 @@ TEST(LogFiles, AMissingAForeignANewerAndARenamedSegmentAreRefused) {
   const std::unique_ptr<FaultFileSystem> foreign = files.after_kill();
   replace(*foreign, kFolder / names[1], bytes_of("not a segment of any log"));
   EXPECT_THROW(recovered(*foreign), CorruptionError);
+
+  const std::unique_ptr<FaultFileSystem> newer = files.after_kill();
+  std::vector<std::byte> header(kSegmentHeaderBytes);
+  newer->open(kFolder / names[1], OpenMode::kRead)->read_at(0, header);
+  store_le(header.data() + 8, kFormatVersion + 1);
+  store_le(header.data() + 60, crc32c(0, Bytes(header).first(60)));
+  replace(*newer, kFolder / names[1], header);
+  EXPECT_THROW(recovered(*newer), UnsupportedFormat);
 
   const std::unique_ptr<FaultFileSystem> renamed = files.after_kill();
   renamed->rename(kFolder / names[1], kFolder / "00000777.wal");
