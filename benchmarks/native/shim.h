@@ -56,7 +56,7 @@ inline std::uint64_t read_all(const std::uint64_t* words, std::size_t count) {
 // One writer of the ring who is also its leader: reserve, copy, publish; every 64 records take and release.
 class RingUser {
  public:
-  RingUser() : ring_(std::size_t{16} << 20) { run_.records.reserve(wal::Ring::kMostRecords); }
+  RingUser() : ring_(std::size_t{16} << 20) {}
 
   void append(const unsigned char* payload, std::uint32_t length) {
     const wal::Ring::Place place = ring_.reserve(wal::record_bytes(length));
@@ -68,16 +68,14 @@ class RingUser {
   }
   void drain() {
     if (waiting_ == 0) return;
-    ring_.take(run_);
-    taken_ += run_.bytes;
-    ring_.release(run_);
+    taken_ += ring_.take().bytes;
+    ring_.release();
     waiting_ = 0;
   }
   std::uint64_t taken() const { return taken_; }
 
  private:
   wal::Ring ring_;
-  wal::Ring::Run run_;
   std::size_t waiting_ = 0;
   std::uint64_t taken_ = 0;
 };
