@@ -71,12 +71,13 @@ void Graph::copy_vector(Slot slot, float* out) const {
 }
 
 std::size_t Graph::search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
-                          const Keep* keep, Hit* out) const {
-  return impl_->search(query, k, ef, snapshot, keep, out);
+                          const Keep* keep, Hit* out, double share) const {
+  return impl_->search(query, k, ef, snapshot, keep, out, share);
 }
 
-std::size_t Graph::rank(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const {
-  return impl_->rank(query, among, k, out);
+std::size_t Graph::search_among(const float* query, std::span<const Slot> among, std::size_t k,
+                                Hit* out) const {
+  return impl_->search_among(query, among, k, out);
 }
 
 std::size_t Graph::slots() const {

@@ -60,10 +60,10 @@ class Graph {
   // many. ef: breadth of the walk in candidates, raised to k. Takes no allocation in the steady state.
   using Keep = std::function<bool(Slot)>;
   std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
-                     const Keep* keep, Hit* out) const;
+                     const Keep* keep, Hit* out, double share = 0.25) const;
 
-  // The k nearest of the given slots that are alive now, nearest first, by their full vectors alone.
-  std::size_t rank(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const;
+  // The k nearest of the given slots that are alive now, nearest first, without a walk.
+  std::size_t search_among(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const;
 
   // Slots below this have been in the graph.
   std::size_t slots() const;

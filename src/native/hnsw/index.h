@@ -34,8 +34,7 @@ class LabelFilter {
 
   bool operator()(Label label) const;
   std::size_t most() const { return most_; }  // no more labels than this pass
-  // Calls see(label) for every label that passes.
-  void each(const std::function<void(Label)>& see) const;
+  std::vector<Label> labels() const;
 
  private:
   std::span<const bool> mask_;
@@ -79,7 +78,16 @@ class Index {
  private:
   void check(const Matrix& vectors, const char* what) const;
   void add_row(Label label, const float* vector);
-  void search_row(const float* query, std::size_t k, std::size_t ef, const LabelFilter* filter, Label* labels,
+  // What a call's filter comes to: so few slots that all are scored, or a share of all that the walk looks
+  // for.
+  struct Plan {
+    const LabelFilter* filter = nullptr;
+    bool listed = false;
+    std::vector<Slot> slots;
+    double share = 1;
+  };
+  Plan plan(const LabelFilter* filter, std::size_t ef) const;
+  void search_row(const float* query, std::size_t k, std::size_t ef, const Plan& plan, Label* labels,
                   float* distances) const;
 
   std::unique_ptr<Graph> graph_;

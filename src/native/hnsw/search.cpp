@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "hnsw/impl.h"
 
@@ -20,6 +21,8 @@ constexpr std::size_t refined(std::size_t k) {
 }
 // Beyond this a sorted pool costs more than ranking every vector.
 constexpr std::size_t kLargestPool = 4096;
+// How far ahead of the scoring of a list of slots their codes are asked for.
+constexpr std::size_t kScanAhead = 64;
 
 struct AtSnapshotKept {
   AtSnapshot at;
@@ -32,42 +35,60 @@ template <class Counts>
 class Search {
  public:
   Search(const Graph::Impl& graph, Scratch& scratch, const float* vector, std::size_t k, std::size_t ef,
-         std::size_t slots, const Counts& counts)
-      : graph_(graph), scratch_(scratch), vector_(vector), k_(k), ef_(ef), slots_(slots), counts_(counts) {}
+         std::size_t slots, const Counts& counts, double share)
+      : graph_(graph),
+        scratch_(scratch),
+        vector_(vector),
+        k_(k),
+        ef_(ef),
+        slots_(slots),
+        counts_(counts),
+        share_(share) {}
 
   // `holds` is what every hit is tested by once more at the end: others may have changed meanwhile.
   template <class Holds>
   std::size_t run(const Holds& holds, Hit* out) {
     if (ef_ > kLargestPool) return rank_everything(holds, out);
-    query_ = encode_query(vector_, graph_.options.dim, graph_.coding_of(vector_), graph_.options.metric,
-                          scratch_.query.data());
+    prepare();
     // What is alive counts, not what was: a graph of which little is left is scanned, and exactly.
     const std::size_t alive = graph_.alive.load(std::memory_order_relaxed);
     if (alive > kScanBelow && alive > ef_ * kScanPerBreadth && walk_graph()) {
       const std::size_t found = refine(holds, out);
       if (found == k_) return found;
     }
-    scan();
+    scan([&](const auto& see) { graph_.each_present(see); });
     return refine(holds, out);
   }
 
+  // Scores the codes of these alone.
   template <class Holds>
-  std::size_t rank_these(std::span<const Slot> among, const Holds& holds, Hit* out) {
-    scratch_.ranked.clear();
-    for (const Slot slot : among) {
-      if (holds(slot)) scratch_.ranked.push_back({0.0F, slot});
-    }
-    return rank(out);
+  std::size_t run_among(std::span<const Slot> among, const Holds& holds, Hit* out) {
+    if (ef_ > kLargestPool) return rank_these(among, holds, out);
+    prepare();
+    scan([&](const auto& see) {
+      for (std::size_t i = 0; i < among.size(); ++i) {
+        if (i + kScanAhead < among.size()) {
+          prefetch(graph_.nodes.code(among[i + kScanAhead]), graph_.nodes.code_bytes());
+        }
+        see(among[i]);
+      }
+    });
+    return refine(holds, out);
   }
 
  private:
+  void prepare() {
+    query_ = encode_query(vector_, graph_.options.dim, graph_.coding_of(vector_), graph_.options.metric,
+                          scratch_.query.data());
+  }
+
   bool walk_graph() {
     const Entry from = graph_.entry_now();
     if (from.none()) return false;
     Nearest at{from.slot, score_one(graph_.field(query_, 0), from.slot)};
     for (std::size_t l = from.level; l > 0; --l) at = descend(graph_.field(query_, l), at, scratch_.gathered);
     const Field field = graph_.field(query_, 0);
-    scratch_.pool.reset(ef_, std::is_same_v<Counts, Everything> ? ef_ : 4 * ef_ + 64,
+    scratch_.pool.reset(ef_, std::is_same_v<Counts, Everything> ? ef_ : room(),
                         std::max(ef_ / 2, refined(k_)));
     scratch_.visited.begin(slots_);
     start_at(field, at.slot, counts_, scratch_);
@@ -75,14 +96,23 @@ class Search {
     return true;
   }
 
-  void scan() {
+  // Room for those that do not count, so that k of those that do are found all but certainly: else all are
+  // scanned.
+  std::size_t room() const {
+    const auto few = static_cast<std::size_t>(4 * static_cast<double>(k_) / std::max(share_, 1e-3));
+    return std::max(4 * ef_ + 64, std::min(few, 4 * kLargestPool));
+  }
+
+  // Scores the codes of all that count of those that each_slot(see) names.
+  template <class EachSlot>
+  void scan(const EachSlot& each_slot) {
     const Field field = graph_.field(query_, 0);
     Gathered& gathered = scratch_.gathered;
     const std::size_t batch = 64;
     std::size_t count = 0;
-    const std::size_t breadth = std::min(std::max(ef_, k_), refined(k_));
+    const std::size_t breadth = refined(k_);
     scratch_.pool.reset(breadth, breadth, breadth);
-    graph_.each_present([&](Slot slot) {
+    each_slot([&](Slot slot) {
       if (!counts_(slot)) return;
       gathered.slots[count] = slot;
       gathered.codes[count] = graph_.nodes.code(slot);
@@ -113,6 +143,15 @@ class Search {
     graph_.each_present([&](Slot slot) {
       if (holds(slot)) scratch_.ranked.push_back({0.0F, slot});
     });
+    return rank(out);
+  }
+
+  template <class Holds>
+  std::size_t rank_these(std::span<const Slot> among, const Holds& holds, Hit* out) {
+    scratch_.ranked.clear();
+    for (const Slot slot : among) {
+      if (holds(slot)) scratch_.ranked.push_back({0.0F, slot});
+    }
     return rank(out);
   }
 
@@ -157,13 +196,14 @@ class Search {
   std::size_t ef_;
   std::size_t slots_;
   const Counts& counts_;
+  double share_;  // of all slots, about how many count
   simd::CodeQuery query_{};
 };
 
 }  // namespace
 
 std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t ef, std::uint64_t snapshot,
-                                const Keep* keep, Hit* out) const {
+                                const Keep* keep, Hit* out, double share) const {
   const Epochs::Pin pin = epochs.pin();
   const std::size_t slots = used.load(std::memory_order_acquire);
   k = std::min(k, slots);
@@ -176,22 +216,24 @@ std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t 
   const AtSnapshot holds{nodes, snapshot, snapshot != kNow};
   if (keep != nullptr) {
     const AtSnapshotKept kept{at, *keep};
-    return Search(*this, *scratch, vector, k, ef, slots, kept).run(AtSnapshotKept{holds, *keep}, out);
+    return Search(*this, *scratch, vector, k, ef, slots, kept, share).run(AtSnapshotKept{holds, *keep}, out);
   }
   if (!at.some_younger &&
       alive.load(std::memory_order_acquire) + free_count.load(std::memory_order_acquire) == slots) {
-    const std::size_t found = Search(*this, *scratch, vector, k, ef, slots, Everything{}).run(holds, out);
+    const std::size_t found = Search(*this, *scratch, vector, k, ef, slots, Everything{}, 1).run(holds, out);
     if (found == k) return found;
   }
-  return Search(*this, *scratch, vector, k, ef, slots, at).run(holds, out);
+  return Search(*this, *scratch, vector, k, ef, slots, at, share).run(holds, out);
 }
 
-std::size_t Graph::Impl::rank(const float* vector, std::span<const Slot> among, std::size_t k,
-                              Hit* out) const {
+std::size_t Graph::Impl::search_among(const float* vector, std::span<const Slot> among, std::size_t k,
+                                      Hit* out) const {
   const Epochs::Pin pin = epochs.pin();
   const Scratches::Lease scratch = scratches.lend();
   const AtSnapshot now{nodes, kNow, false};
-  return Search(*this, *scratch, vector, k, k, among.size(), now).rank_these(among, now, out);
+  k = std::min(k, among.size());
+  if (k == 0) return 0;
+  return Search(*this, *scratch, vector, k, k, among.size(), now, 1).run_among(among, now, out);
 }
 
 }  // namespace engram::hnsw
