@@ -96,3 +96,26 @@ def test_a_checkpoint_of_what_cannot_be_checkpointed(folder: Path) -> None:
         store.store("a", np.ones(DIM))
     with engram.open(folder, read_only=True) as store, pytest.raises(engram.ReadOnlyStore):
         store.checkpoint()
+
+
+def test_a_store_that_grew_takes_checkpoints_by_itself(tmp_path: Path) -> None:
+    config = engram.Config(checkpoint_bytes="64KiB", indexing="sync")
+    with engram.open(tmp_path / "s", 32, config=config) as store:
+        vectors = np.random.default_rng(3).normal(size=(3000, 32)).astype(np.float32)
+        for begin in range(0, 3000, 100):
+            store.store_many([str(i) for i in range(begin, begin + 100)], vectors[begin : begin + 100])
+        lsn = store.stats()["checkpoint"]["lsn"]
+        assert lsn > 0
+    with engram.open(tmp_path / "s", config=engram.Config(checkpoint_bytes=None)) as store:
+        assert len(store) == 3000
+        assert store.get("2999").vector.tobytes() == vectors[2999].tobytes()  # type: ignore[union-attr]
+
+
+def test_a_close_leaves_little_to_replay(tmp_path: Path) -> None:
+    vectors = np.random.default_rng(4).normal(size=(3000, 128)).astype(np.float32)
+    with engram.open(tmp_path / "s", 128) as store:
+        store.store_many([str(i) for i in range(3000)], vectors)
+        assert store.stats()["checkpoint"]["lsn"] == 0
+    with engram.open(tmp_path / "s") as store:
+        assert store.stats()["checkpoint"]["replay_bytes"] < 1 << 20
+        assert len(store) == 3000

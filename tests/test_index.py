@@ -22,7 +22,7 @@ def distances(queries: NDArray[Any], base: NDArray[Any], metric: str) -> NDArray
     if metric == "cosine":
         q = q / np.linalg.norm(q, axis=1, keepdims=True)
         b = b / np.linalg.norm(b, axis=1, keepdims=True)
-    return 1 - q @ b.T
+    return np.asarray(1 - q @ b.T)
 
 
 def tolerance(queries: NDArray[Any], base: NDArray[Any], metric: str) -> float:
@@ -32,7 +32,7 @@ def tolerance(queries: NDArray[Any], base: NDArray[Any], metric: str) -> float:
     return 1e-6
 
 
-def built(base: NDArray[Any], metric: str = "l2", **options: Any) -> engram.Index:
+def built(base: NDArray[Any], metric: Any = "l2", **options: Any) -> engram.Index:
     index = engram.Index(base.shape[1], metric=metric, **options)
     index.add(np.arange(len(base)), base, threads=1)
     return index

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ RNG = np.random.default_rng(1)
 BASE = RNG.normal(size=(1200, 12)).astype(np.float32)
 
 
-def saved(path: Path, metric: str = "l2", dtype: str = "f32", n: int = 1200) -> engram.Index:
+def saved(path: Path, metric: Any = "l2", dtype: Any = "f32", n: int = 1200) -> engram.Index:
     index = engram.Index(12, metric=metric, dtype=dtype, M=8, ef_construction=60, seed=4)
     if n:
         index.add(np.arange(n) * 7, BASE[:n], threads=1)
@@ -109,7 +110,7 @@ def resealed(data: bytes, seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     broken = bytearray(data)
     for at in rng.integers(0, len(data), size=rng.integers(1, 6)).tolist():
-        broken[at] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF, rng.integers(256)]))
+        broken[at] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFF, int(rng.integers(256))]))
     broken[124:128] = crc32c(bytes(broken[:124])).to_bytes(4, "little")
     at = 128
     while at + 64 <= len(broken):

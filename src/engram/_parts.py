@@ -12,6 +12,7 @@ from ._errors import CorruptionError
 from ._sizes import parse_size
 from .catalog import Catalog
 from .catalog_open import open_catalog
+from .checkpoints import Checkpoints
 from .config import Config
 from .indexer import Indexer
 
@@ -32,6 +33,7 @@ class Parts:
 
     native: _native.Store
     catalog: Catalog
+    checkpoints: Checkpoints
     indexer: Indexer
     read_only: bool
 
@@ -73,7 +75,11 @@ def open_parts(
     except BaseException:
         native.close()
         raise
-    parts = Parts(native, catalog, Indexer(native, catalog), read_only)
+    log_bytes = config.checkpoint_bytes
+    checkpoints = Checkpoints(
+        native, catalog, None if log_bytes is None else parse_size(log_bytes, "checkpoint_bytes")
+    )
+    parts = Parts(native, catalog, checkpoints, Indexer(native, catalog, checkpoints), read_only)
     try:
         native.recover(parts.indexer.drain)
         _check_agreement(native, catalog, path)

@@ -29,6 +29,8 @@ class Config:
     fsync_interval_ms : milliseconds between two syncs under ``fsync="interval"``
     batch_bytes : the most ``store_many`` writes as one atomic piece, e.g. ``"4MiB"``
     queue_capacity : how many memories may wait for the index before ``store`` waits for it
+    checkpoint_bytes : log after which the graph is written to disk by itself, so that opening replays no more
+        (once it is also a third as large as the graph); None: only when ``checkpoint()`` is called
     indexing : "async" (a thread indexes behind the callers) or "sync" (each call indexes what it stored)
     clock : seconds since the epoch; what ``created_at`` is read from
     """
@@ -40,6 +42,7 @@ class Config:
     fsync_interval_ms: int = 50
     batch_bytes: Size = "4MiB"
     queue_capacity: int = 65_536
+    checkpoint_bytes: Size | None = "64MiB"
     indexing: Indexing = "async"
     clock: Callable[[], float] = time.time
 
@@ -51,6 +54,8 @@ class Config:
         check_int("fsync_interval_ms", self.fsync_interval_ms, 1, 3_600_000)
         check_int("queue_capacity", self.queue_capacity, 1, 2**31 - 1)
         parse_size(self.batch_bytes, "batch_bytes")
+        if self.checkpoint_bytes is not None:
+            parse_size(self.checkpoint_bytes, "checkpoint_bytes")
         if self.indexing not in ("async", "sync"):
             raise InvalidInput(f'indexing is {self.indexing!r}; it is "async" or "sync"')
         if not callable(self.clock):

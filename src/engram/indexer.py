@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from . import _native
 from ._errors import EngramError
 from .catalog import Catalog
+from .checkpoints import Checkpoints
 
 _log = logging.getLogger("engram")
 
@@ -27,9 +28,10 @@ class Indexer:
     Either the thread that `start` starts works, or whoever calls `step`, one at a time.
     """
 
-    def __init__(self, store: _native.Store, catalog: Catalog) -> None:
+    def __init__(self, store: _native.Store, catalog: Catalog, checkpoints: Checkpoints) -> None:
         self._store = store
         self._catalog = catalog
+        self._checkpoints = checkpoints
         self._working = threading.Lock()  # held while a batch goes into catalog and graph
         self._pausing = threading.Lock()
         self._resume = threading.Event()  # clear: the thread is to let somebody else have `_working`
@@ -111,6 +113,8 @@ class Indexer:
         try:
             while self._store.indexed_lsn <= lsn and self.step():
                 pass
+            with self._working:
+                self._checkpoints.take_if_due()
         except Exception as error:  # the memory is stored and visible all the same
             self._report(error)
 
@@ -154,7 +158,8 @@ class Indexer:
                 self._take(_IDLE_SECONDS)  # only this thread takes: no lock while it waits
                 self._resume.wait()
                 with self._working:
-                    self._index_held()
+                    if self._index_held():
+                        self._checkpoints.take_if_due()
                 pause = _RETRY_SECONDS[0]
             except Exception as error:
                 self._report(error)

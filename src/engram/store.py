@@ -306,6 +306,10 @@ class MemoryStore:
             "metric": self._metric,
             **self._native.stats(),
             "catalog": {"applied_lsn": self._parts.catalog.applied},
+            "checkpoint": {
+                "lsn": self._native.checkpoint_lsn,
+                "replay_bytes": self._parts.checkpoints.replay_bytes(),
+            },
             "indexer": {
                 "mode": "none" if self._parts.read_only else self._config.indexing,
                 "alive": indexer.alive,
@@ -342,15 +346,15 @@ class MemoryStore:
         if not self._parts.read_only:
             self.wait_indexed()
         with self._parts.indexer.paused():
-            self._parts.catalog.sync()
-            return self._native.checkpoint()
+            return self._parts.checkpoints.take()
 
     def close(self, *, drain: bool = True) -> None:
         """Syncs and closes; safe to call again, from any thread.
 
         Parameters
         ----------
-        drain : wait until all stored so far is indexed (False: leave that to the next `open`)
+        drain : wait until all stored so far is indexed, and take a checkpoint when much was stored since the
+            last (False: leave that to the next `open`)
         """
         if self._state == "forked":
             return  # the parent's to close
@@ -361,6 +365,8 @@ class MemoryStore:
             try:
                 if drain and not self._parts.read_only:
                     self._drain()
+                    with self._parts.indexer.paused():
+                        self._parts.checkpoints.take_at_close()
             finally:
                 self._shut()
                 _forks.unwatch(self)

@@ -172,6 +172,31 @@ TEST(StoreFaults, AKillAtAnyCallLeavesAPrefixWithAllThatReturned) {
   }
 }
 
+TEST(StoreFaults, ACheckpointIsWholeThoughMemoriesAreReplacedAtEveryWriteOfIt) {
+  FaultFileSystem files;
+  files.make_folder("/data");
+  Model model;
+  {
+    const std::unique_ptr<Store> store = open(files, wal::Sync::kNever);
+    int count = 0;
+    const auto replace = [&] {
+      const std::string id = "id" + std::to_string(count % 50);
+      model[id] = {static_cast<float>(++count), 0, 0, 0};
+      Operation{Operation::Kind::kPut, {id}, {model[id]}}.apply(*store);
+    };
+    while (count < 50) replace();
+    drain(*store);
+    files.set_hook([&](FaultFileSystem::Call call, const Path& path) {
+      const bool of_checkpoint = path.filename().string().starts_with("hot-");
+      if (call == FaultFileSystem::Call::kWrite && of_checkpoint) replace();
+    });
+    store->checkpoint();
+    files.set_hook({});
+    ASSERT_GT(count, 55);
+  }
+  EXPECT_TRUE(holds(*open(files, wal::Sync::kNever), model));
+}
+
 TEST(StoreFaults, AFailureAtAnyCallRefusesOrGoesOnAndNothingThatReturnedIsLost) {
   const std::vector<Operation> operations = scenario(2);
   const std::uint64_t calls = calls_of(operations, wal::Sync::kAlways);

@@ -231,7 +231,18 @@ void Graph::Impl::save(File& file) const {
                  .youngest = youngest.load(std::memory_order_relaxed)});
   writer.section(Section::kRecords, [&](auto put) { put_array(arrays.records(), slots, put); });
   writer.section(Section::kVectors, [&](auto put) { put_array(arrays.vectors(), slots, put); });
-  writer.section(Section::kLives, [&](auto put) { put_array(arrays.lives(), slots, put); });
+  // Copied first: slots may die while they are saved, and what is written must be what its checksum is of.
+  writer.section(Section::kLives, [&](auto put) {
+    std::vector<std::byte> lives;
+    ByteWriter out(lives);
+    for (Slot slot = 0; slot < slots; ++slot) {
+      out.put(nodes.born(slot));
+      out.put(nodes.dead_at(slot).load(std::memory_order_acquire));
+      if (lives.size() < kPiece && slot + 1 < slots) continue;
+      put(Bytes(lives));
+      lives.clear();
+    }
+  });
   std::vector<std::byte> levels(slots);
   for (Slot slot = 0; slot < slots; ++slot) levels[slot] = static_cast<std::byte>(nodes.level(slot));
   writer.section(Section::kLevels, [&](auto put) { put(Bytes(levels)); });

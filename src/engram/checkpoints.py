@@ -1,0 +1,54 @@
+"""When a store writes its graph to disk by itself, so that opening need not build it from the log again."""
+
+from __future__ import annotations
+
+import logging
+
+from . import _native
+from ._errors import EngramError
+from .catalog import Catalog
+
+_log = logging.getLogger("engram")
+
+# What a close leaves to be replayed: about a tenth of a second of the next open.
+CLOSE_BYTES = 1 << 20
+
+
+class Checkpoints:
+    """Takes checkpoints; whoever calls `take` sees to it that no batch is half indexed meanwhile.
+
+    One is due when the log since the last has grown by `log_bytes` and by a third of what the graph takes: so
+    what all checkpoints write stays within a few times what was stored.
+    """
+
+    def __init__(self, store: _native.Store, catalog: Catalog, log_bytes: int | None) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._log_bytes = log_bytes
+        self._failed_at = 0  # the end of the log then: tried again once it has grown as much again
+
+    def replay_bytes(self) -> int:
+        """How much of the log an open would replay."""
+        return self._store.end_lsn - self._store.checkpoint_lsn
+
+    def take(self) -> int:
+        self._catalog.sync()
+        return self._store.checkpoint()
+
+    def take_if_due(self) -> None:
+        if self._log_bytes is None:
+            return
+        since = self._store.end_lsn - max(self._store.checkpoint_lsn, self._failed_at)
+        if since >= self._log_bytes and 3 * since >= self._store.stats()["hot"]["bytes"]:
+            self._try()
+
+    def take_at_close(self) -> None:
+        if self._log_bytes is not None and self.replay_bytes() >= CLOSE_BYTES:
+            self._try()
+
+    def _try(self) -> None:
+        try:
+            self.take()
+        except EngramError as error:  # nothing is lost: the log still holds what it would have dropped
+            self._failed_at = self._store.end_lsn
+            _log.warning("no checkpoint could be taken: %s", error)
