@@ -113,8 +113,7 @@ void Committer::gather() {
   patience_ = std::min(patience_ * 2, kMostPatience);
 }
 
-// The waiters of a run, in its order; takes them out of the records, which can then become what the file
-// holds.
+// The waiters of a run, in its order; takes them out of the records, which then become what the file holds.
 Waiter* Committer::collect(const Ring::Run& run) {
   sync_ = false;
   Waiter* first = nullptr;

@@ -5,14 +5,13 @@
 //
 // Invariants:
 //  (1) One leader at a time; whoever finds none becomes it, and a leader that leaves while records wait
-//  passes
-//      the office to the first of them. So a published record never waits without a leader on its way.
+//      passes the office to the first of them. So a published record never waits without a leader on its
+//      way.
 //  (2) LSNs are given by the leader when it has room for a group: a group refused for want of space takes
-//  none. (3) on_commit sees a group after its write, and its sync if any of its records asked for one,
-//  succeeded,
-//      before any of its writers returns; never after the log failed.
-//  (4) Nothing is allocated on a leader's way.
-//  (5) A lone writer never waits for company.
+//      none.
+//  (3) on_commit sees a group after its write, and its sync if any of its records asked for one,
+//      succeeded, before any of its writers returns; never after the log failed.
+//  (4) A lone writer never waits for company.
 #pragma once
 
 #include <array>

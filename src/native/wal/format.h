@@ -1,17 +1,16 @@
 // The bytes of a log segment: constants and layouts, as docs/format-log.md tabulates them.
 //
-//   segment  header (64 bytes), groups, and after the last group anything: zeros, or what a recycled file
-//   held group    header (40 bytes), records one after another: what one leader wrote in one call record
-//   header (16 bytes), payload, zeros up to a multiple of 8
+//   segment  header (64 bytes), groups, and after the last group anything: zeros, or what the file held
+//   group    header (40 bytes), records one after another: what one leader wrote in one call
+//   record   header (16 bytes), payload, zeros up to a multiple of 8
 //
 // Thread-safety: pure functions.
 //
 // Invariants:
 //  (1) Every header and record begins at a multiple of 8, in the file as in LSN space.
 //  (2) Records alone take LSN space: a record that ends at byte e of its group ends at LSN first_lsn + e.
-//  (3) All checksums cover the segment's epoch, drawn at random for each segment and never used again: bytes
-//  a
-//      recycled file held before, or a copy of another log, cannot pass for this segment's own.
+//  (3) All checksums cover the segment's epoch, drawn at random for each segment and never used again:
+//      bytes a recycled file held before, or a copy of another log, cannot pass for this segment's own.
 #pragma once
 
 #include <cstddef>

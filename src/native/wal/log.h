@@ -1,15 +1,15 @@
 // The write-ahead log: records appended through a ring, written and synced by whoever must wait (leader
 // commit), kept in segment files, read back at open.
 //
-// Thread-safety: append(), wait_durable(), flush() and the counters from any thread. open() and close() from
-// one.
+// Thread-safety: append(), wait_durable(), flush() and the counters from any thread; open(), close() and
+// drop_below() from one.
 //
 // Invariants:
 //  (1) A record's LSN is its logical byte position among all records ever appended (headers of groups and
 //      segments do not count); LSNs grow, are multiples of 8, begin at 8 (0 is no record's) and are never
 //      reused.
-//  (2) append() returns only after write(2) has taken the record, and under Sync::kAlways only after it is on
-//      stable storage.
+//  (2) append() returns only after write(2) has taken the record, and under Sync::kAlways only after it is
+//      on stable storage.
 //  (3) on_commit sees every committed record exactly once, in LSN order, before its append() returns; a
 //      record whose write or sync failed is never seen.
 //  (4) After a failed write or sync nothing more is accepted (DurabilityError) and synced_lsn() stays.

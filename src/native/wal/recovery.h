@@ -3,11 +3,11 @@
 // Thread-safety: one call at a time for one folder.
 //
 // Invariants:
-//  (1) The segments that count follow each other without a gap: each ends where the next begins. A segment is
-//      superseded from the base of any later one on: what recovery once dropped stays dropped, even if the
-//      removal of its files never reached the disk.
-//  (2) Reading stops at the first record that is not whole. If anything later says that more was synced, that
-//      is a CorruptionError; otherwise it is where the power went, and all after it is dropped.
+//  (1) The segments that count follow each other without a gap: each ends where the next begins. A segment
+//      is superseded from the base of any later one on: what recovery once dropped stays dropped, even if
+//      the removal of its files never reached the disk.
+//  (2) Reading stops at the first record that is not whole. If anything later says that more was synced,
+//      that is a CorruptionError; otherwise it is where the power went, and all after it is dropped.
 #pragma once
 
 #include <cstdint>

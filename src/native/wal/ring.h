@@ -3,15 +3,15 @@
 // Thread-safety: reserve(), publish() and ready() from any thread; the rest from the leader alone.
 //
 // Invariants:
-//  (1) A reserved place is written by its owner alone until publish(), and by the leader alone from take() to
-//      release().
+//  (1) A reserved place is written by its owner alone until publish(), and by the leader alone from take()
+//      to release().
 //  (2) take() returns only a contiguous run of published records, in the order they were reserved.
-//  (3) A record lies in one piece. One that would not fit before the ring's end begins at its start; the rest
-//      before it is skipped. So a position in the ring is not an LSN: the leader gives those.
-//  (4) head <= next <= tail, as byte positions that never wrap in 2^63; what is reserved beyond
-//      head + capacity waits, first come first served, and nothing is dropped.
+//  (3) A record lies in one piece. One that would not fit before the ring's end begins at its start; the
+//      rest before it is skipped. So a position in the ring is not an LSN: the leader gives those.
+//  (4) head <= next <= tail, as byte positions that never wrap in 2^63; what is reserved beyond head +
+//      capacity waits, first come first served, and nothing is dropped.
 //  (5) A bit is set for a place from publish() to take() and for no other: a stale byte is never read as a
-//  record.
+//      record.
 #pragma once
 
 #include <array>

@@ -5,8 +5,7 @@
 //
 // Invariants:
 //  (1) A file with a segment's name has a whole, synced header: it is made under another name, synced,
-//  renamed,
-//      and the folder synced, before a record goes into it.
+//      renamed, and the folder synced, before a record goes into it.
 //  (2) append() writes only blocks that reserve() holds, so a full disk shows before a write, not in it.
 #pragma once
 

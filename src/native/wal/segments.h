@@ -5,9 +5,8 @@
 // Invariants:
 //  (1) The segments' LSN ranges follow each other without a gap, the current one last.
 //  (2) A dropped segment is kept as a spare for a later one to write over, which syncs faster than new
-//  blocks;
-//      only once its new name is durable, lest it come back under the old one with a header that is not its
-//      own.
+//      blocks; only once its new name is durable, lest it come back under the old one with a header that
+//      is not its own.
 #pragma once
 
 #include <atomic>

@@ -1,13 +1,12 @@
 // Makes the log durable up to an LSN: one sync at a time, shared by all who wait for it; at an interval by a
 // thread of its own, for records that asked for that.
 //
-// Thread-safety: wrote() from the leader alone; the rest from any thread.
+// Thread-safety: add() and wrote() from the leader alone; the rest from any thread.
 //
 // Invariants:
 //  (1) synced() never exceeds what was written before a sync that succeeded began, and never shrinks.
 //  (2) Syncs never overlap. The system reports a lost write to one sync only: a second one, running beside
-//  it,
-//      would succeed and call durable what is gone.
+//      it, would succeed and call durable what is gone.
 //  (3) A failed sync is never repeated: the log has failed with it.
 //  (4) The thread sleeps while everything is synced, and is started when first needed.
 #pragma once
