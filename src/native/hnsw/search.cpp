@@ -17,7 +17,7 @@ constexpr std::size_t kScanBelow = 1000;
 constexpr std::size_t kScanPerBreadth = 40;
 // Where the codes' ranking is refined: how much of it beyond k. Measured: docs/performance.md.
 constexpr std::size_t refined(std::size_t k) {
-  return k + k / 2 + 16;
+  return k + k / 2 + 5;
 }
 // Beyond this a sorted pool costs more than ranking every vector.
 constexpr std::size_t kLargestPool = 4096;
