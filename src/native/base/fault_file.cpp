@@ -101,12 +101,17 @@ class FaultFileSystem::OpenFile final : public File {
   }
 
   void write_at(std::uint64_t offset, std::span<const Bytes> parts) override {
-    std::vector<std::byte> all;
-    for (const Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
-    const auto part_of_it = [&](std::size_t size) { files_.write(*node_, offset, Bytes(all).first(size)); };
-    const Lock lock = files_.begin(Call::kWrite, path_, part_of_it, all.size());
-    files_.check_capacity(*node_, offset + all.size(), path_);
-    part_of_it(all.size());
+    std::size_t total = 0;
+    for (const Bytes& part : parts) total += part.size();
+    // Read only now, as the system does: the hook that begin() calls may change what is to be written.
+    const auto part_of_it = [&](std::size_t size) {
+      std::vector<std::byte> all;
+      for (const Bytes& part : parts) all.insert(all.end(), part.begin(), part.end());
+      files_.write(*node_, offset, Bytes(all).first(size));
+    };
+    const Lock lock = files_.begin(Call::kWrite, path_, part_of_it, total);
+    files_.check_capacity(*node_, offset + total, path_);
+    part_of_it(total);
   }
 
   void sync_data() override {
