@@ -35,7 +35,7 @@ struct Everything {
 
 // Asks for the lines of [at, at + bytes); of long codes only the beginning, the processor follows by itself.
 inline void prefetch(const std::byte* at, std::size_t bytes) {
-  constexpr std::size_t kMost = 8 * kLine;
+  constexpr std::size_t kMost = 16 * kLine;
   const auto* line = at;
   const auto* const end = at + std::min(bytes, kMost);
   for (; line < end; line += kLine) __builtin_prefetch(line);
