@@ -322,6 +322,9 @@ class MemoryStore:
     def verify(self) -> Verification:
         """Reads everything and checks that the id table, queue, graph and catalog agree; what was checked.
 
+        Every row of the catalog is read from its file. The log and the checkpoint's files were read, and
+        every checksum in them checked, when the store was opened; `engram verify` opens it anew for that.
+
         Raises
         ------
         CorruptionError
@@ -404,6 +407,19 @@ class MemoryStore:
         return f"<MemoryStore {where} dim={self._dim} metric={self._metric} {state}>"
 
     # -- inside
+
+    def restore(
+        self,
+        id: str,
+        vector: Matrix,
+        content: str | None,
+        metadata: str | None,
+        confidence: float,
+        created_at: float,
+    ) -> None:
+        """Stores a memory exactly as it was read from another store; for `engram.repair`."""
+        put = functools.partial(self._native.put, id, vector, content, metadata, confidence, created_at, None)
+        self._with_room(put, None)
 
     def _check_open(self) -> None:
         if self._state == "open":

@@ -14,6 +14,7 @@ from engram._errors import InvalidInput
 from engram.memories import Memory
 from engram.opening import open as open_store
 from engram.recall import Recall
+from engram.repair import repair as repair_store
 from engram.store import MemoryStore
 
 from . import embedder_choice, output
@@ -99,6 +100,33 @@ def verify(path: StorePath, json: AsJson = False) -> None:
         output.print_json({"ok": True, **checked})
     else:
         output.console.print(f"{path} is sound: {checked['memories']:,} memories.", highlight=False)
+
+
+@app.command()
+def repair(
+    path: StorePath,
+    dim: Annotated[
+        int | None, typer.Option(help="The dimension, when the manifest is lost.", show_default=False)
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help='"cosine", "l2" or "ip", when the manifest is lost.', show_default=False),
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Keep what can be read of a damaged store, and say what is gone.
+
+    The damaged files are kept in PATH/damaged-N. A sound store is left as it is. Exits with 1 when anything
+    is lost or may be.
+    """
+    with output.waiting(f"repairing {path}"):
+        report = repair_store(path, dim=dim, metric=metric)
+    if json:
+        output.print_json({"ok": report.lossless, **dataclasses.asdict(report)})
+    else:
+        output.print_repair(str(path), report)
+    if not report.lossless:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from engram._errors import CorruptionError
 from engram.recall import Recall
+from engram.repair import RepairReport
 
 console = Console()
 _aside = Console(stderr=True)
@@ -63,6 +64,39 @@ def print_stats(path: str, figures: dict[str, Any]) -> None:
             table.add_row(name, _written(value))
     console.print(path, style="bold", highlight=False, soft_wrap=True, markup=False)
     console.print(table)
+
+
+def print_repair(path: str, report: RepairReport) -> None:
+    """What a repair found, kept and could not keep."""
+    for line in _repair_lines(path, report):
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+
+
+def _repair_lines(path: str, report: RepairReport) -> Iterator[str]:
+    if not report.damaged:
+        yield f"{path} is sound: nothing is damaged, nothing was changed. It holds {report.kept:,} memories."
+        return
+    if report.finished:
+        yield "Finished a repair that had been cut short. It had found:"
+    yield from (f"Damaged: {each}" for each in report.damage)
+    yield f"Kept: {report.kept:,} memories. The damaged files are in {report.kept_aside}."
+    for what, ids in (
+        ("Gone", report.gone),
+        ("Kept without content, metadata and created_at, which are lost", report.texts_lost),
+        ("Back in an older version, or though forgotten", report.outdated),
+    ):
+        if ids:
+            yield f"{what}: {len(ids):,}"
+            yield from (f"  {id}" for id in ids)
+    if report.unnamed:
+        yield f"Gone, and their ids with them: {report.unnamed:,}"
+    for each in report.unreadable:
+        where = f"{each.file}, byte {each.offset:,}, {each.bytes:,} bytes" if each.bytes else each.file
+        yield f"Unreadable: {where} (LSN {each.begin_lsn} to {each.end_lsn}); what it held is unknown"
+    if report.unreadable:
+        yield "What was stored there is gone; ids replaced or forgotten there may be back as they were."
+    if report.lossless:
+        yield "Nothing is lost."
 
 
 def print_hits(found: Recall) -> None:

@@ -36,7 +36,7 @@ std::vector<std::byte> encode(const Manifest& manifest) {
 [[noreturn]] void refuse(const Path& path, std::uint64_t offset, const std::string& what) {
   throw CorruptionError(
       path.string(), offset,
-      "the manifest " + path.string() + " is damaged: " + what + "; restore it from a backup of this folder");
+      "the manifest " + path.string() + " is damaged: " + what + "; run `engram repair` to write it anew");
 }
 
 Manifest decode(const Path& path, Bytes bytes) {
@@ -78,6 +78,10 @@ Path lock_path(const Path& folder) {
 }
 Path log_path(const Path& folder) {
   return folder / "wal";
+}
+
+Path half_repaired_path(const Path& folder) {
+  return folder / "repair.ready" / "manifest";
 }
 
 Path graph_path(const Path& folder, std::uint64_t generation) {

@@ -28,6 +28,9 @@ struct Manifest {
 Path manifest_path(const Path& folder);
 Path lock_path(const Path& folder);
 Path log_path(const Path& folder);
+// There while a repair has begun to exchange the store's files and is not done: the new manifest, last to
+// move.
+Path half_repaired_path(const Path& folder);
 Path graph_path(const Path& folder, std::uint64_t generation);
 Path rows_path(const Path& folder, std::uint64_t generation);
 

@@ -46,6 +46,15 @@ wal::Options log_options(const Options& options) {
   return log;
 }
 
+// Its files are partly the old ones: until `engram repair` has put the rest in place, nobody may use them.
+[[noreturn]] void refuse_half_repaired(FileSystem& files, const Path& folder) {
+  const FolderLock lock(files, folder, LockMode::kShared);  // says so if the repair is still under way
+  throw CorruptionError(half_repaired_path(folder).string(), 0,
+                        "a repair of " + folder.string() +
+                            " was cut short after it had begun to put the new files in place: run `engram "
+                            "repair` to finish it");
+}
+
 // Waits in slices, so that a signal the process got is seen; false when `timeout` passed first.
 template <class Ready>
 bool wait_sliced(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
@@ -140,6 +149,7 @@ void Store::prepare_folder(const Path& folder) {
 }
 
 void Store::open_folder(const Path& folder) {
+  if (files_.exists(half_repaired_path(folder))) refuse_half_repaired(files_, folder);
   prepare_folder(folder);
   lock_ = std::make_unique<FolderLock>(files_, folder,
                                        options_.read_only ? LockMode::kShared : LockMode::kExclusive);
@@ -161,7 +171,9 @@ void Store::recover(const std::function<void()>& step) {
   const Path folder = log_path(*options_.folder);
   if (!created_ && !files_.exists(folder)) {
     throw CorruptionError(folder.string(), 0,
-                          folder.string() + ", the store's log, is missing: restore it from a backup");
+                          folder.string() +
+                              ", the store's log, is missing: restore it from a backup, or run `engram "
+                              "repair` to keep what the checkpoint holds");
   }
   load_checkpoint();
   log_ = wal::Log::open(

@@ -9,5 +9,6 @@ void bind_base(pybind11::module_& module);  // first: the others throw the error
 void bind_info(pybind11::module_& module);
 void bind_index(pybind11::module_& module);
 void bind_store(pybind11::module_& module);
+void bind_salvage(pybind11::module_& module);
 
 }  // namespace engram::python

@@ -6,4 +6,5 @@ PYBIND11_MODULE(_native, module) {
   engram::python::bind_info(module);
   engram::python::bind_index(module);
   engram::python::bind_store(module);
+  engram::python::bind_salvage(module);
 }
