@@ -209,6 +209,17 @@ def test_without_its_rows_a_checkpoint_is_named_by_the_catalog(built: Built, mis
     assert held_by(built.folder) == built.held
 
 
+def test_vectors_whose_ids_are_lost_are_counted(built: Built) -> None:
+    flip(next(built.folder.glob("hot-*.rows")), 60)
+    (built.folder / "catalog.sqlite").unlink()
+    report = repaired(built)
+    held = held_by(built.folder)
+    assert held.keys() == {f"late-{row}" for row in range(20)} | {"early-5"}
+    assert held == {id: built.held[id] for id in held}
+    assert report.unnamed >= IN_CHECKPOINT - 1
+    assert not report.lossless
+
+
 def test_a_damaged_row_of_the_catalog_costs_that_text_alone(built: Built) -> None:
     connection = sqlite3.connect(built.folder / "catalog.sqlite")
     connection.execute("UPDATE memories SET content = 'forged' WHERE id IN ('early-1', 'late-1')")
@@ -250,8 +261,8 @@ def test_a_manifest_that_is_lost_is_written_anew_from_the_graph(built: Built, mi
     manifest = built.folder / "manifest"
     if missing:
         manifest.unlink()
-        with pytest.raises(engram.InvalidInput):
-            engram.open(built.folder)
+        with pytest.raises(engram.EngramError, match=r"manifest|not an Engram store"):
+            engram.open(built.folder, DIM, metric="l2")
         report = repair(built.folder)
     else:
         flip(manifest, 13)

@@ -41,6 +41,7 @@ def finish(folder: Path) -> RepairReport:
         _move([each for each in folder.iterdir() if _is_of_a_store(each.name)], ready / _ASIDE)
         _native.rename(str(ready / _ASIDE), str(folder / f"damaged-{_last_aside(folder) + 1}"))
         _native.sync_folder(str(folder))
+        _native.sync_folder(str(ready))
     aside = folder / f"damaged-{_last_aside(folder)}"
     report = RepairReport.load(aside / _REPORT)
     report.kept_aside = str(aside)

@@ -36,7 +36,7 @@ class RepairReport:
     damage : what was damaged, in sentences
     kept : memories the store holds now
     gone : ids of memories that are known to have been there and could not be kept
-    unnamed : how many more are gone whose id cannot be read either
+    unnamed : how many more are gone, at most, whose id cannot be read either
     unreadable : parts of the log that could not be read
     texts_lost : ids kept without content, metadata and created_at, which is 0 now
     outdated : ids kept in a version that had been replaced or forgotten; the newer one could not be read

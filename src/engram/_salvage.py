@@ -234,6 +234,9 @@ class Salvage:
             id is None and key not in self._memories and key not in self._seen
             for key, id in catalog.keys.items()
         )
+        if self._checkpoint.graph is not None and self._checkpoint.rows is None and not catalog.whole:
+            # Vectors whose ids neither the rows nor the catalog tell; some may have been replaced.
+            report.unnamed += len(set(self._checkpoint.graph.slots().values()) - self._memories.keys())
         kept = {key: id for id, key in self._versions.items()}
         report.texts_lost = sorted(
             kept[key]

@@ -243,7 +243,7 @@ class SqliteCatalog:
 
     def _damaged(self, what: str) -> CorruptionError:
         return CorruptionError(
-            f"the catalog {self._file} is damaged: {what}; run `engram verify` to see how far it goes",
+            f"the catalog {self._file} is damaged: {what}; run `engram repair` to keep what can be kept",
             str(self._file),
         )
 

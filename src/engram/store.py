@@ -237,7 +237,7 @@ class MemoryStore:
         for id, key in zip(ids, keys, strict=True):
             if (key not in rows or rows[key].id != id) and self._native.key(id) == key:
                 raise CorruptionError(
-                    f"the catalog of {self} has lost the memory {id!r}; run `engram verify` to see how much",
+                    f"the catalog of {self} has lost the memory {id!r}; run `engram repair` to keep the rest",
                     str(self._path or ""),
                 )
         return rows

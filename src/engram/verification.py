@@ -47,4 +47,7 @@ def _check_known(native: _native.Store, catalog: Catalog, ids: Sequence[str], pa
         if key is None or (key in rows and rows[key].id == id):
             continue
         if native.payload(id, key) is None and key not in catalog.read([key]) and native.key(id) == key:
-            raise CorruptionError(f"the catalog has lost the memory {id!r} (key {key})", str(path or ""))
+            raise CorruptionError(
+                f"the catalog has lost the memory {id!r} (key {key}); run `engram repair` to keep the rest",
+                str(path or ""),
+            )

@@ -89,10 +89,11 @@ def _repair_lines(path: str, report: RepairReport) -> Iterator[str]:
             yield f"{what}: {len(ids):,}"
             yield from (f"  {id}" for id in ids)
     if report.unnamed:
-        yield f"Gone, and their ids with them: {report.unnamed:,}"
+        yield f"Gone, and their ids with them: at most {report.unnamed:,}"
     for each in report.unreadable:
         where = f"{each.file}, byte {each.offset:,}, {each.bytes:,} bytes" if each.bytes else each.file
-        yield f"Unreadable: {where} (LSN {each.begin_lsn} to {each.end_lsn}); what it held is unknown"
+        lsns = f"LSN {each.begin_lsn} to {each.end_lsn}" if each.end_lsn else "of no known LSN"
+        yield f"Unreadable: {where} ({lsns}); what it held is unknown"
     if report.unreadable:
         yield "What was stored there is gone; ids replaced or forgotten there may be back as they were."
     if report.lossless:
