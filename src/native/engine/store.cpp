@@ -47,8 +47,7 @@ wal::Options log_options(const Options& options) {
 }
 
 // Its files are partly the old ones: until `engram repair` has put the rest in place, nobody may use them.
-[[noreturn]] void refuse_half_repaired(FileSystem& files, const Path& folder) {
-  const FolderLock lock(files, folder, LockMode::kShared);  // says so if the repair is still under way
+[[noreturn]] void refuse_half_repaired(const Path& folder) {
   throw CorruptionError(half_repaired_path(folder).string(), 0,
                         "a repair of " + folder.string() +
                             " was cut short after it had begun to put the new files in place: run `engram "
@@ -149,10 +148,15 @@ void Store::prepare_folder(const Path& folder) {
 }
 
 void Store::open_folder(const Path& folder) {
-  if (files_.exists(half_repaired_path(folder))) refuse_half_repaired(files_, folder);
+  if (files_.exists(half_repaired_path(folder))) {
+    const FolderLock lock(files_, folder, LockMode::kShared);  // says so if the repair is still under way
+    refuse_half_repaired(folder);
+  }
   prepare_folder(folder);
   lock_ = std::make_unique<FolderLock>(files_, folder,
                                        options_.read_only ? LockMode::kShared : LockMode::kExclusive);
+  // A repair may have come and been killed since.
+  if (files_.exists(half_repaired_path(folder))) refuse_half_repaired(folder);
   // Read under the lock: another process may have created the store since.
   const std::optional<Manifest> found = read_manifest(files_, folder);
   created_ = !found;
