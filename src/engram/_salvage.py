@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _native
+from . import _heads, _native
 from ._errors import CorruptionError, DimensionMismatch, EngramError, InvalidInput, UnsupportedFormat
 from ._repair_report import RepairReport, Stretch
 from .catalog import Row
@@ -94,13 +94,15 @@ class Salvage:
     # -- the checkpoint
 
     def _read_manifest(self) -> tuple[int, str, int, int] | None:
+        file = self._folder / "manifest"
         try:
             found = _native.read_manifest(str(self._folder))
-        except CorruptionError as error:
+        except (CorruptionError, UnsupportedFormat) as error:
+            _raise_if_newer(error, file)
             self.report.damage.append(str(error))
             return None
         if found is None:
-            self.report.damage.append(f"the manifest {self._folder / 'manifest'} is missing")
+            self.report.damage.append(f"the manifest {file} is missing")
         return found
 
     def _find_checkpoint(self) -> Checkpoint:
@@ -129,15 +131,13 @@ class Salvage:
         graph, rows = (self._folder / f"hot-{generation}.{kind}" for kind in ("graph", "rows"))
         try:
             found.graph = _native.SalvagedGraph(str(graph))
-        except UnsupportedFormat:
-            raise
         except EngramError as error:
+            _raise_if_newer(error, graph)
             damage.append(str(error) if graph.exists() else f"the checkpoint file {graph} is missing")
         try:
             found.lsn, found.rows = _native.salvage_rows(str(rows))
-        except UnsupportedFormat:
-            raise
         except EngramError as error:
+            _raise_if_newer(error, rows)
             damage.append(str(error) if rows.exists() else f"the checkpoint file {rows} is missing")
         return found
 
@@ -247,3 +247,8 @@ class Salvage:
             report.outdated = sorted(
                 id for key, id in kept.items() if key < catalog.applied and key not in catalog.keys
             )
+
+
+def _raise_if_newer(error: EngramError, file: Path) -> None:
+    if isinstance(error, UnsupportedFormat) and not _heads.is_damaged(file):
+        raise error

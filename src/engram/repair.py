@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import _exchange, _native
+from . import _exchange, _heads, _native
 from ._checks import check_int, check_word
-from ._errors import CorruptionError, EngramError, InvalidInput
+from ._errors import CorruptionError, EngramError, InvalidInput, UnsupportedFormat
 from ._repair_report import RepairReport, Stretch
 from ._salvage import Piece, Salvage
 from .catalog_open import FILE_NAME
@@ -83,6 +83,11 @@ def _find_damage(folder: Path) -> str | None:
             store.verify()
     except CorruptionError as error:
         return str(error)
+    except UnsupportedFormat:
+        damage = _heads.any_damaged(folder)
+        if damage is None:
+            raise
+        return damage
     return None
 
 
