@@ -40,6 +40,7 @@ class RepairReport:
     unreadable : parts of the log that could not be read
     texts_lost : ids kept without content, metadata and created_at, which is 0 now
     outdated : ids kept in a version that had been replaced or forgotten; the newer one could not be read
+    end_unknown : how far the log went cannot be told, so that its last part may be missing unnoticed
     kept_aside : the folder the damaged files are in now
     finished : the exchange of files of a repair that had been cut short was finished
     """
@@ -52,13 +53,15 @@ class RepairReport:
     unreadable: list[Stretch] = field(default_factory=list)
     texts_lost: list[str] = field(default_factory=list)
     outdated: list[str] = field(default_factory=list)
+    end_unknown: bool = False
     kept_aside: str | None = None
     finished: bool = False
 
     @property
     def lossless(self) -> bool:
         """Everything that was stored is there again."""
-        return not (self.gone or self.unnamed or self.unreadable or self.texts_lost or self.outdated)
+        ids = self.gone or self.texts_lost or self.outdated
+        return not (ids or self.unnamed or self.unreadable or self.end_unknown)
 
     def save(self, file: Path) -> None:
         """Writes it beside the damaged files."""

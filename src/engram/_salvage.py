@@ -222,6 +222,7 @@ class Salvage:
         report.kept = len(self._versions)
         if not catalog.whole and (self._checkpoint.lsn > 0 or (self._folder / FILE_NAME).exists()):
             report.damage.append(f"the catalog {self._folder / FILE_NAME} is damaged or missing")
+        report.end_unknown = catalog.applied == 0 and (self._checkpoint.lsn > 0 or bool(report.damage))
         complete = catalog.whole and catalog.applied >= self._checkpoint.lsn
         known = {id: key for key, id in sorted(catalog.keys.items()) if id is not None}
         if not complete:
