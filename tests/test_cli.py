@@ -24,6 +24,7 @@ pytest.importorskip("rich")
 
 from engram.cli import main
 from engram.cli.app import app
+from tests.signals import hear_ctrl_c
 
 DIM = 4
 needs_wordllama = pytest.mark.skipif(
@@ -384,6 +385,7 @@ def test_ctrl_c_ends_with_130_and_leaves_a_sound_store(folder: Path, tmp_path: P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=hear_ctrl_c,
     )
     while not (folder / "manifest").exists():
         assert child.poll() is None

@@ -81,6 +81,7 @@ def open_parts(
     )
     parts = Parts(native, catalog, checkpoints, Indexer(native, catalog, checkpoints), read_only)
     try:
+        _check_catalog(native, catalog, path)  # before the replay, which would lift it over what it lacks
         native.recover(parts.indexer.drain)
         _check_agreement(native, catalog, path)
         if config.indexing == "async" and not read_only:
@@ -91,19 +92,20 @@ def open_parts(
     return parts
 
 
+def _check_catalog(native: _native.Store, catalog: Catalog, path: Path | None) -> None:
+    if catalog.applied < native.checkpoint_lsn:
+        raise CorruptionError(
+            f"the catalog in {path} has applied the log up to {catalog.applied}, but the log before "
+            f"{native.checkpoint_lsn} is gone: the catalog is lost or too old; restore the folder",
+            str(path),
+        )
+
+
 def _check_agreement(native: _native.Store, catalog: Catalog, path: Path | None) -> None:
     if catalog.applied > native.end_lsn:
         raise CorruptionError(
             f"the catalog in {path} has applied the log up to {catalog.applied}, but the log ends at "
-            f"{native.end_lsn}: a part of the log is lost, or the catalog belongs to another store; "
-            "run `engram repair` to keep what can be kept",
+            f"{native.end_lsn}: a part of the log is lost, or the catalog belongs to another store",
             str(path),
             native.end_lsn,
-        )
-    if catalog.applied < native.checkpoint_lsn:
-        raise CorruptionError(
-            f"the catalog in {path} has applied the log up to {catalog.applied}, but the log before "
-            f"{native.checkpoint_lsn} is gone: the catalog is lost or too old; "
-            "run `engram repair` to keep the rest",
-            str(path),
         )

@@ -146,7 +146,7 @@ class SqliteCatalog:
         connection = sqlite3.connect(
             self._address,
             uri=True,
-            timeout=30,
+            timeout=5,  # seconds that somebody else may hold the file
             isolation_level=None,
             check_same_thread=False,
             cached_statements=16,  # a statement of many rows is large

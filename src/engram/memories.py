@@ -54,7 +54,7 @@ def check_id(id: object) -> str:
         raise InvalidInput(
             f"the id {id[:24]!r}... takes {size} bytes of UTF-8; an id has at most {MAX_ID_BYTES}"
         )
-    return str(id)
+    return str.__str__(id)  # of a subclass (an enum, say) the text itself
 
 
 def check_content(content: object) -> str | None:
@@ -64,7 +64,7 @@ def check_content(content: object) -> str | None:
     if not isinstance(content, str):
         raise InvalidInput(f"the content is of type {type(content).__name__}; a content is a str or None")
     utf8_size(content, "the content")
-    return str(content)
+    return str.__str__(content)
 
 
 def check_confidence(confidence: object) -> float:

@@ -73,6 +73,15 @@ class Hit:
         row = self._recall.row(self._at)
         return {} if row is None else decode_metadata(row.metadata)
 
+    def __eq__(self, other: object) -> bool:
+        """The same place of the same recall."""
+        if not isinstance(other, Hit):
+            return NotImplemented
+        return self._recall is other._recall and self._at == other._at
+
+    def __hash__(self) -> int:
+        return hash((id(self._recall), self._at))
+
     def __repr__(self) -> str:
         return (
             f"Hit(id={self.id!r}, distance={self.distance:.6g}, tier={self.tier!r}, "

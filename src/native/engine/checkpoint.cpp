@@ -40,7 +40,7 @@ RowColumns Store::rows_below(std::uint64_t lsn) const {
 }
 
 std::uint64_t Store::checkpoint() {
-  writable();
+  const Use use = writable();
   if (!options_.folder) return 0;
   const std::lock_guard indexing(index_mutex_);
   Manifest next = manifest_;

@@ -38,6 +38,12 @@ class HotRows {
     return chunks_[slot / kChunkRows].load(std::memory_order_acquire)[slot % kChunkRows];
   }
 
+  // With no reader left.
+  void clear() {
+    chunks_ = std::vector<std::atomic<HotRow*>>();
+    owned_.clear();
+  }
+
  private:
   static constexpr std::size_t kChunkRows = 4096;
   // Covers the 2^28 slots that a graph of a few hundred bytes a node can hold in 100 GB.

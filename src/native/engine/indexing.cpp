@@ -24,6 +24,7 @@ std::vector<PendingMemory*> members(const Queue::Batch& batch) {
 }  // namespace
 
 Queue::Batch Store::take(std::size_t most, Seconds timeout) {
+  const Use use(users_);
   {
     std::unique_lock lock(progress_mutex_);
     progress_.wait_for(lock, timeout, [this] { return stopping_ || queue_.has_work(); });
@@ -44,12 +45,14 @@ void Store::stop_indexing() {
 }
 
 void Store::sync_for(const Queue::Batch& batch) {
+  const Use use = usable();
   // While the log is replayed there is none yet to ask: it syncs each segment before it replays it.
   if (log_ == nullptr || options_.read_only || batch.through == 0) return;
   log_->wait_durable(batch.through - 1, std::nullopt);
 }
 
 void Store::index(const Queue::Batch& batch) {
+  const Use use = usable();
   const std::lock_guard indexing(index_mutex_);
   const std::vector<PendingMemory*> memories = members(batch);
   std::vector<PendingMemory*> fresh;

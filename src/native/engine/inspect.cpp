@@ -7,7 +7,7 @@
 namespace engram::engine {
 
 std::map<std::string, std::map<std::string, double>> Store::stats() const {
-  usable();
+  const Use use = usable();
   const wal::Stats log = log_->stats();
   std::map<std::string, std::map<std::string, double>> all;
   const auto count = [](auto value) { return static_cast<double>(value); };
@@ -33,7 +33,7 @@ std::map<std::string, std::map<std::string, double>> Store::stats() const {
 }
 
 std::map<std::string, std::size_t> Store::verify() const {
-  usable();
+  const Use use = usable();
   const std::shared_lock lock(table_mutex_);
   std::size_t pending = 0;
   std::size_t hot = 0;

@@ -109,6 +109,13 @@ void write_manifest(FileSystem& files, const Path& folder, const Manifest& manif
   });
 }
 
+void refuse_lost_manifest(const Path& folder, const std::string& proof) {
+  const std::string path = manifest_path(folder).string();
+  throw CorruptionError(path, 0,
+                        "the manifest " + path + " is missing, though " + proof +
+                            "; restore it from a backup, or run `engram repair` with --dim and --metric");
+}
+
 void check_creatable(FileSystem& files, const Path& folder) {
   static constexpr std::array<std::string_view, 7> kOurs{"lock",
                                                          "manifest.tmp",
@@ -120,6 +127,7 @@ void check_creatable(FileSystem& files, const Path& folder) {
   const std::vector<std::string> names = files.list(folder);
   const bool begun = std::find(names.begin(), names.end(), "lock") != names.end();
   for (const std::string& name : names) {
+    if (begun && name.starts_with("hot-")) refuse_lost_manifest(folder, "there is a checkpoint, " + name);
     if (!begun || std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end()) {
       throw InvalidInput(folder.string() + " is not an Engram store and is not empty (it holds " + name +
                          "): name an empty folder or one that does not exist yet");

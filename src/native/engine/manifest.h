@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/file.h"
 #include "hnsw/metric.h"
@@ -40,7 +41,11 @@ std::optional<Manifest> read_manifest(FileSystem& files, const Path& folder);
 
 void write_manifest(FileSystem& files, const Path& folder, const Manifest& manifest);
 
-// Throws InvalidInput unless `folder` is empty or holds only what a creation that was cut short leaves.
+// Throws CorruptionError: `folder` has no manifest, though `proof` shows that it was once complete.
+[[noreturn]] void refuse_lost_manifest(const Path& folder, const std::string& proof);
+
+// Throws InvalidInput unless `folder` is empty or holds only what a creation that was cut short leaves, and
+// CorruptionError when it is a store that has lost its manifest.
 void check_creatable(FileSystem& files, const Path& folder);
 
 }  // namespace engram::engine

@@ -101,6 +101,13 @@ bool Queue::has_work() const {
   return !todo_.empty();
 }
 
+void Queue::clear() {
+  const std::lock_guard lock(mutex_);
+  blocks_ = std::make_shared<const Blocks>();
+  last_ = nullptr;
+  todo_.clear();
+}
+
 void Queue::trim() {
   const std::shared_ptr<const Blocks> seen = view().blocks;
   Blocks done;

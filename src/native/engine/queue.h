@@ -101,6 +101,7 @@ class Queue {
   Batch take(std::size_t most);
   bool has_work() const;
 
+  void clear();  // with no user left
   // Lets go of blocks in which no memory is queued.
   void trim();
 

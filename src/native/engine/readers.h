@@ -9,8 +9,11 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <thread>
+#include <utility>
 
 namespace engram::engine {
 
@@ -19,13 +22,28 @@ class Readers {
   class Reading {
    public:
     explicit Reading(Readers& readers) : counter_(readers.enter()) {}
-    ~Reading() { counter_->fetch_sub(1, std::memory_order_release); }
+    ~Reading() {
+      if (counter_ != nullptr) counter_->fetch_sub(1, std::memory_order_release);
+    }
+    Reading(Reading&& other) noexcept : counter_(std::exchange(other.counter_, nullptr)) {}
+    Reading& operator=(Reading&&) = delete;
     Reading(const Reading&) = delete;
     Reading& operator=(const Reading&) = delete;
 
    private:
     std::atomic<std::uint64_t>* counter_;
   };
+
+  // Waits until every reader that is there now has left.
+  void wait_until_gone() {
+    for (int turns = 0; turns < 2;) {
+      if (advance()) {
+        ++turns;
+      } else {
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      }
+    }
+  }
 
   // Moves to the other phase once that one's readers are gone; false while some are left.
   bool advance() {

@@ -129,7 +129,7 @@ void Store::walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, M
 }
 
 Recalled Store::recall(const float* cue, std::size_t k, std::size_t ef) const {
-  usable();
+  const Use use = usable();
   const auto begin = std::chrono::steady_clock::now();
   Recalled recalled;
   const Readers::Reading reading(readers_);
@@ -159,7 +159,7 @@ Recalled Store::recall(const float* cue, std::size_t k, std::size_t ef) const {
 
 std::vector<Recalled> Store::recall_many(const float* cues, std::size_t count, std::size_t k,
                                          std::size_t ef) const {
-  usable();
+  const Use use = usable();
   std::vector<Recalled> all(count);
   parallel_for(count, 8, thread_count(options_.threads),
                [&](std::size_t, std::size_t begin, std::size_t end) {
@@ -188,7 +188,7 @@ void Store::check_vector(const float* vector, std::optional<std::size_t> row) co
 }
 
 std::optional<Version> Store::get(std::string_view id) const {
-  usable();
+  const Use use = usable();
   const std::shared_lock lock(table_mutex_);
   const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
   if (place == nullptr) return std::nullopt;
@@ -206,14 +206,14 @@ std::optional<Version> Store::get(std::string_view id) const {
 }
 
 std::optional<std::uint64_t> Store::key(std::string_view id) const {
-  usable();
+  const Use use = usable();
   const std::shared_lock lock(table_mutex_);
   const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
   return place == nullptr ? std::nullopt : std::optional(key_at(*place));
 }
 
 std::optional<Payload> Store::payload(std::string_view id, std::uint64_t key) const {
-  usable();
+  const Use use = usable();
   const std::shared_lock lock(table_mutex_);
   const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
   if (place == nullptr || !place->is_pending() || place->memory()->key != key) return std::nullopt;
@@ -225,19 +225,19 @@ std::optional<Payload> Store::payload(std::string_view id, std::uint64_t key) co
 }
 
 bool Store::contains(std::string_view id) const {
-  usable();
+  const Use use = usable();
   const std::shared_lock lock(table_mutex_);
   return ids_->find(id, [this](Place at) { return id_at(at); }) != nullptr;
 }
 
 std::size_t Store::size() const {
-  usable();
+  const Use use = usable();
   const std::shared_lock lock(table_mutex_);
   return ids_->size();
 }
 
 std::vector<std::string> Store::ids() const {
-  usable();
+  const Use use = usable();
   const std::shared_lock lock(table_mutex_);
   std::vector<std::pair<std::uint64_t, std::string_view>> found;
   found.reserve(ids_->size());

@@ -189,6 +189,7 @@ void Store::recover(const std::function<void()>& step) {
 }
 
 void Store::replay(const wal::Record& record, const std::function<void()>& step) {
+  if (created_) refuse_lost_manifest(*options_.folder, "its log holds records");
   auto chunk =
       make_chunk({record.payload.begin(), record.payload.end()}, manifest_.dim, log_path(*options_.folder));
   for (;;) {
@@ -210,23 +211,26 @@ void Store::replay(const wal::Record& record, const std::function<void()>& step)
   commit(group);
 }
 
-void Store::usable() const {
+Store::Use Store::usable() const {
+  Use use(users_);  // before the look at closed_: close() sets that and then waits for the users
   if (forked_.load(std::memory_order_acquire)) {
     throw Error(
         "this store was opened before a fork and belongs to the parent process: open it anew in the child, "
         "after the parent has closed it");
   }
-  if (closed_.load(std::memory_order_acquire)) {
+  if (closed_.load(std::memory_order_seq_cst)) {
     throw StoreClosed("the store is closed: open it again with engram.open()");
   }
+  return use;
 }
 
-void Store::writable() const {
-  usable();
+Store::Use Store::writable() const {
+  Use use = usable();
   if (options_.read_only) {
     throw ReadOnlyStore(options_.folder->string() +
                         " was opened with read_only=True: open it without to write");
   }
+  return use;
 }
 
 void Store::wait_for_room(std::size_t weight, std::optional<Seconds> timeout) {
@@ -249,7 +253,7 @@ void Store::give_back_room(std::size_t weight) {
 
 std::uint64_t Store::append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
                             std::optional<Seconds> timeout) {
-  writable();
+  const Use use = writable();
   const std::size_t weight = chunk->weight();
   wait_for_room(weight, timeout);
   try {
@@ -267,7 +271,7 @@ std::uint64_t Store::put(std::vector<std::byte> payload, std::optional<wal::Sync
 }
 
 std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wal::Sync> sync) {
-  writable();
+  const Use use = writable();
   if (!contains(id)) return std::nullopt;
   Entry entry;
   entry.op = Op::kForget;
@@ -350,14 +354,14 @@ std::size_t Store::text_limit() const {
 }
 
 bool Store::wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout) {
-  usable();
+  const Use use = usable();
   std::optional<std::chrono::nanoseconds> most;
   if (timeout) most = std::chrono::duration_cast<std::chrono::nanoseconds>(*timeout);
   return log_->wait_durable(lsn, most);
 }
 
 bool Store::wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const {
-  usable();
+  const Use use = usable();
   std::unique_lock lock(progress_mutex_);
   const auto ready = [&] { return closed_ || indexed_lsn() > lsn; };
   if (!wait_sliced(lock, progress_, timeout, options_.on_wait, ready)) return false;
@@ -366,17 +370,17 @@ bool Store::wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) cons
 }
 
 void Store::flush() {
-  usable();
+  const Use use = usable();
   log_->flush();
 }
 
 std::uint64_t Store::end_lsn() const {
-  usable();
+  const Use use = usable();
   return log_->end_lsn();
 }
 
 std::uint64_t Store::synced_lsn() const {
-  usable();
+  const Use use = usable();
   return log_->synced_lsn();
 }
 
@@ -387,8 +391,22 @@ void Store::close() {
     stopping_ = true;
     progress_.notify_all();
   }
-  if (log_ != nullptr) log_->close();
-  lock_.reset();
+  const auto release = [this] {
+    users_.wait_until_gone();
+    graph_.reset();
+    ids_.reset();
+    rows_.clear();
+    queue_.clear();
+    log_.reset();
+    lock_.reset();
+  };
+  try {
+    if (log_ != nullptr) log_->close();
+  } catch (...) {
+    release();
+    throw;
+  }
+  release();
 }
 
 void Store::abandon() noexcept {

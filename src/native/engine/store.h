@@ -156,8 +156,10 @@ class Store {
 
   std::string_view id_at(Place place) const;
   std::uint64_t key_at(Place place) const;
-  void usable() const;    // throws StoreClosed, or Error in a forked child
-  void writable() const;  // the same, and ReadOnlyStore
+  // A call that is under way: while one lives, close() lets go of nothing.
+  using Use = Readers::Reading;
+  [[nodiscard]] Use usable() const;    // throws StoreClosed, or Error in a forked child
+  [[nodiscard]] Use writable() const;  // the same, and ReadOnlyStore
   void open_folder(const Path& folder);
   void prepare_folder(const Path& folder);
   Manifest make_manifest() const;
@@ -196,7 +198,8 @@ class Store {
   std::unique_ptr<IdTable> ids_;
   HotRows rows_;
   Queue queue_;
-  mutable Readers readers_;
+  mutable Readers readers_;  // recalls
+  mutable Readers users_;    // calls of any kind
 
   mutable std::shared_mutex table_mutex_;  // guards ids_ and the pairing of a place with dead_at
   std::vector<hnsw::Slot> dead_;           // superseded, still in the graph; guarded by table_mutex_

@@ -1,5 +1,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include <cstring>
 #include <string>
@@ -7,6 +8,7 @@
 #include "base/error.h"
 #include "engine/store.h"
 #include "python/bindings.h"
+#include "python/gil.h"
 
 namespace py = pybind11;
 
@@ -18,7 +20,7 @@ using engine::Seconds;
 using engine::Store;
 using Floats = py::array_t<float, py::array::c_style>;
 using OptionalText = std::optional<std::string_view>;
-using NoGil = py::call_guard<py::gil_scoped_release>;
+using NoGil = py::call_guard<Released>;
 
 hnsw::Metric metric_of(const std::string& name) {
   if (name == "cosine") return hnsw::Metric::kCosine;
@@ -49,12 +51,6 @@ std::optional<Seconds> seconds(std::optional<double> value) {
   return Seconds(std::min(std::max(*value, 0.0), 3.15e8));
 }
 
-// Runs while a call waits without the GIL: lets Ctrl-C through.
-void check_signals() {
-  const py::gil_scoped_acquire gil;
-  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
-
 const float* row_of(const Store& store, const Floats& vector) {
   if (vector.ndim() != 1 || static_cast<std::size_t>(vector.shape(0)) != store.dim()) {
     throw DimensionMismatch("the vector has " + std::to_string(vector.size()) +
@@ -73,13 +69,13 @@ const float* rows_of(const Store& store, const Floats& vectors) {
   return vectors.data();
 }
 
-std::unique_ptr<Store> open_store(const std::optional<std::string>& path, std::optional<std::uint32_t> dim,
+std::unique_ptr<Store> open_store(const std::optional<Path>& path, std::optional<std::uint32_t> dim,
                                   const std::optional<std::string>& metric, const std::string& fsync,
                                   double fsync_interval_ms, bool read_only, std::size_t queue_capacity,
                                   std::size_t batch_bytes, std::size_t m, std::size_t ef_construction,
                                   std::uint64_t seed, std::size_t threads) {
   engine::Options options;
-  if (path) options.folder = Path(*path);
+  if (path) options.folder = *path;
   options.dim = dim;
   if (metric) options.metric = metric_of(*metric);
   options.sync = sync_of(fsync);
@@ -92,15 +88,17 @@ std::unique_ptr<Store> open_store(const std::optional<std::string>& path, std::o
   options.seed = seed;
   options.threads = threads;
   options.on_wait = check_signals;
-  const py::gil_scoped_release released;
+  const Released released;
   return std::make_unique<Store>(FileSystem::system(), options);
 }
 
 void recover(Store& store, const py::function& step) {
-  const py::gil_scoped_release released;
+  const Released released;
   store.recover([&step] {
-    const py::gil_scoped_acquire gil;
-    step();
+    const Acquired gil;
+    const auto done = py::reinterpret_steal<py::object>(
+        or_stay([&step] { return PyObject_CallObject(step.ptr(), nullptr); }));
+    if (!done) throw py::error_already_set();
   });
 }
 
@@ -109,7 +107,6 @@ std::uint64_t put(Store& store, std::string_view id, const Floats& vector, Optio
                   const std::optional<std::string>& fsync, std::optional<double> timeout) {
   const float* row = row_of(store, vector);
   const std::optional<wal::Sync> sync = sync_of(fsync);
-  store.check_vector(row, std::nullopt);
   engine::Entry entry;
   entry.id = id;
   entry.vector = reinterpret_cast<const std::byte*>(row);
@@ -120,14 +117,15 @@ std::uint64_t put(Store& store, std::string_view id, const Floats& vector, Optio
   std::vector<std::byte> payload;
   payload.reserve(engine::encoded_size(entry, store.dim()));
   engine::encode(entry, store.dim(), payload);
-  const py::gil_scoped_release released;
+  store.check_vector(reinterpret_cast<const float*>(payload.data() + engine::vector_offset(0)), std::nullopt);
+  const Released released;
   return store.put(std::move(payload), sync, seconds(timeout));
 }
 
 void check_vectors(const Store& store, const Floats& vectors) {
   const float* rows = rows_of(store, vectors);
   const auto count = static_cast<std::size_t>(vectors.shape(0));
-  const py::gil_scoped_release released;
+  const Released released;
   for (std::size_t i = 0; i < count; ++i) store.check_vector(rows + i * store.dim(), i);
 }
 
@@ -140,6 +138,15 @@ engine::Entry entry_of(const py::list& ids, const std::optional<py::list>& conte
   if (metadata) entry.metadata = py::cast<OptionalText>((*metadata)[row]);
   entry.created_at = created_at;
   return entry;
+}
+
+// The copies, not what they were made from: another thread may have written into that since it was checked.
+void check_copied(const Store& store, const std::vector<std::byte>& payload,
+                  const std::vector<std::size_t>& offsets, std::size_t begin) {
+  for (std::size_t i = 0; i < offsets.size(); ++i) {
+    const std::byte* vector = payload.data() + engine::vector_offset(offsets[i]);
+    store.check_vector(reinterpret_cast<const float*>(vector), begin + i);
+  }
 }
 
 py::tuple put_chunk(Store& store, std::size_t begin, const py::list& ids, const Floats& vectors,
@@ -166,11 +173,12 @@ py::tuple put_chunk(Store& store, std::size_t begin, const py::list& ids, const 
   }
   std::uint64_t lsn = 0;
   {
-    const py::gil_scoped_release released;
+    const Released released;
     for (std::size_t i = 0; i < offsets.size(); ++i) {
       std::memcpy(payload.data() + engine::vector_offset(offsets[i]), rows + (begin + i) * store.dim(),
                   store.dim() * sizeof(float));
     }
+    check_copied(store, payload, offsets, begin);
     lsn = store.put(std::move(payload), sync, seconds(timeout));
   }
   return py::make_tuple(lsn, offsets.size());
@@ -179,7 +187,7 @@ py::tuple put_chunk(Store& store, std::size_t begin, const py::list& ids, const 
 py::object get(const Store& store, std::string_view id) {
   std::optional<engine::Version> version;
   {
-    const py::gil_scoped_release released;
+    const Released released;
     version = store.get(id);
   }
   if (!version) return py::none();
@@ -202,7 +210,7 @@ void check_cue(const Store& store, const float* cue, std::size_t count) {
 
 engine::Recalled recall(const Store& store, const Floats& cue, std::size_t k, std::size_t ef) {
   const float* row = row_of(store, cue);
-  const py::gil_scoped_release released;
+  const Released released;
   check_cue(store, row, 1);
   return store.recall(row, k, ef);
 }
@@ -211,7 +219,7 @@ std::vector<engine::Recalled> recall_many(const Store& store, const Floats& cues
                                           std::size_t ef) {
   const float* rows = rows_of(store, cues);
   const auto count = static_cast<std::size_t>(cues.shape(0));
-  const py::gil_scoped_release released;
+  const Released released;
   check_cue(store, rows, count);
   return store.recall_many(rows, count, k, ef);
 }
@@ -246,7 +254,7 @@ py::list retired_of(const Queue::Batch& batch) {
 }
 
 std::optional<Queue::Batch> take_batch(Store& store, std::size_t most, double timeout) {
-  const py::gil_scoped_release released;
+  const Released released;
   Queue::Batch batch = store.take(most, *seconds(timeout));
   if (batch.chunks.empty()) return std::nullopt;
   return batch;
@@ -297,7 +305,7 @@ void bind_writes(py::class_<Store>& store) {
           "forget",
           [](Store& self, std::string_view id, const std::optional<std::string>& fsync) {
             const std::optional<wal::Sync> sync = sync_of(fsync);
-            const py::gil_scoped_release released;
+            const Released released;
             return self.forget(id, sync);
           },
           py::arg("id"), py::arg("fsync"));
