@@ -12,7 +12,6 @@ import pytest
 
 import engram
 
-
 OPEN_FILES = Path("/proc/self/fd")
 
 
