@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ DIM = 4
 IN_CHECKPOINT = 20
 LONG = os.environ.get("ENGRAM_LONG_TESTS") == "1"
 
-Held = tuple[bytes, str | None, dict[str, object] | None, float, float]  # vector, and the rest of a Memory
+Held = tuple[bytes, str | None, Mapping[str, object] | None, float, float]  # vector, and the rest of a Memory
 
 
 @dataclass
