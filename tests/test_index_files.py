@@ -139,3 +139,30 @@ def test_a_hostile_file_is_refused_or_harmless(tmp_path: Path) -> None:
         except engram.EngramError:
             refused += 1
     assert 0 < refused < 250, refused
+
+
+def test_what_lies_behind_the_end_of_a_list_of_links_is_not_taken_over(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    index = engram.Index(3, M=2, ef_construction=20)
+    index.add(np.arange(60), rng.normal(size=(60, 3)).astype(np.float32), threads=1)
+    index.save(tmp_path / "a.index")
+    data = bytearray((tmp_path / "a.index").read_bytes())
+    head, links_at, stride, most = 128, 16 + 4, 48, 4  # a record: code header, 3 values padded to 4, 4 links
+    start, changed = head + 64, 0
+    for slot in range(60):
+        at = start + slot * stride + links_at
+        links = np.frombuffer(data, "<u4", most, at).tolist()
+        for place in range(links.index(0xFFFFFFFF) + 1 if 0xFFFFFFFF in links else most, most):
+            data[at + 4 * place : at + 4 * place + 4] = (0x7FFFFFFF).to_bytes(4, "little")
+            changed += 1
+    size = int.from_bytes(data[head + 8 : head + 16], "little")
+    data[head + 4 : head + 8] = crc32c(bytes(data[start : start + size])).to_bytes(4, "little")
+    data[head + 60 : head + 64] = crc32c(bytes(data[head : head + 60])).to_bytes(4, "little")
+    (tmp_path / "a.index").write_bytes(data)
+    assert changed and size == 60 * stride
+
+    loaded = engram.Index.load(tmp_path / "a.index")
+
+    more = rng.normal(size=(300, 3)).astype(np.float32)
+    loaded.add(np.arange(100, 400), more, threads=1)
+    assert (loaded.search(more, 1)[1] == 0).all()

@@ -304,8 +304,15 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
         std::memcpy(links.data(), from, list);
         from += list;
       }
-      for (const Slot to : links) {
-        if (to == kNoSlot) break;
+      bool ended = false;
+      for (Slot& link : links) {
+        // What lies behind a list's end is nobody's yet, but would be read once the list grows over its end.
+        ended = ended || link == kNoSlot;
+        if (ended) {
+          link = kNoSlot;
+          continue;
+        }
+        const Slot to = link;
         if (to >= slots || nodes.level(to) < l) {
           reader.corrupt(format::kHeaderBytes, "node " + std::to_string(slot) + " links to node " +
                                                    std::to_string(to) + ", which is not there");
