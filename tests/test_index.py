@@ -371,3 +371,35 @@ def test_adds_searches_and_removals_may_run_at_once() -> None:
         held[np.arange(begin, begin + 100)[::4]] = False
     assert len(index) == held.sum()
     assert (labels[held, 0] == np.arange(6000)[held]).all()
+
+
+def clustered(name: str) -> tuple[NDArray[np.float32], str]:
+    """Data whose neighbours are nearer to each other than 8-bit codes can tell."""
+    rng = np.random.default_rng(6)
+    if name == "near duplicates":
+        centres = rng.normal(size=(3, 64))
+        return (centres[np.arange(3000) % 3] + rng.normal(size=(3000, 64)) * 0.01).astype(
+            np.float32
+        ), "cosine"
+    if name == "far clusters":
+        centres = rng.normal(size=(20, 32)) * 10
+        return (centres[rng.integers(0, 20, 4000)] + rng.normal(size=(4000, 32)) * 0.01).astype(
+            np.float32
+        ), "l2"
+    places = np.column_stack([48 + rng.normal(size=4000) * 0.05, 2 + rng.normal(size=4000) * 0.05])
+    places[:20] = [-33, 151]
+    return places.astype(np.float32), "l2"
+
+
+@pytest.mark.parametrize("name", ["near duplicates", "far clusters", "places on earth"])
+def test_neighbours_nearer_than_the_codes_can_tell_are_found(name: str) -> None:
+    base, metric = clustered(name)
+    index = engram.Index(base.shape[1], metric=metric)
+    index.add(np.arange(len(base)), base)
+    queries = base[20:220]
+    true = np.argsort(distances(queries, base, metric), axis=1)[:, :10]
+
+    labels, _ = index.search(queries, 10)
+
+    found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(labels.tolist(), true.tolist(), strict=True)])
+    assert found >= 0.95

@@ -95,12 +95,15 @@ float decoded_norm2(double offset, double scale, const Sums& sums, std::size_t d
 }
 
 // With x = o + s c and q = oq + sq qc:  <x, q> = o * (sq * sum qc) + oq * sum x + s * sq * I.
+// Cosine is half the squared distance of the decoded vectors, not 1 - <x, q>: so the part of a code's error
+// that lies along the vector cancels, and near neighbours keep their order.
 simd::CodeQuery make_query(const std::int8_t* values, std::int64_t value_sum, float offset, float scale,
                            float norm2, Metric metric) {
   const float weight = metric == Metric::kL2 ? -2.0F : -1.0F;
+  const float lengths = metric == Metric::kL2 ? 1.0F : metric == Metric::kCosine ? 0.5F : 0.0F;
   return {.values = values,
-          .bias = metric == Metric::kL2 ? norm2 : 1.0F,
-          .norm2_weight = metric == Metric::kL2 ? 1.0F : 0.0F,
+          .bias = metric == Metric::kIp ? 1.0F : lengths * norm2,
+          .norm2_weight = lengths,
           .product_weight = weight * scale,
           .offset_weight = weight * scale * static_cast<float>(value_sum),
           .sum_weight = weight * offset};

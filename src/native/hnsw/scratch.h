@@ -84,6 +84,7 @@ struct Scratch {
   std::vector<Candidate> kept;
   std::vector<Candidate> dropped;
   std::vector<Candidate> ranked;
+  std::vector<std::uint32_t> chosen;  // which of the pool are ranked next
   std::vector<Slot> others;
   std::vector<Slot> lists;  // links chosen for a new node, level after level
 };

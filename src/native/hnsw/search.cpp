@@ -1,6 +1,7 @@
 // Search: walk (or, in a small set, scan) on the codes, then rank the best again on the full vectors.
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <utility>
 
@@ -21,6 +22,14 @@ constexpr std::size_t refined(std::size_t k) {
 }
 // Beyond this a sorted pool costs more than ranking every vector.
 constexpr std::size_t kLargestPool = 4096;
+// A set of at most this many numbers is ranked on its full vectors at once: no codes, no error.
+constexpr std::size_t kRankedAtOnce = std::size_t{1} << 16;
+// The codes have ordered nothing when the spread of their error is beyond this share of the range of the
+// distances they were to order; ranges below kTied of the distances are ties.
+constexpr double kBlind = 0.1;
+constexpr double kTied = 1e-6;
+// How many more are ranked at once where the first were too few.
+constexpr std::size_t kMore = 16;
 // How far ahead of the scoring of a list of slots their codes are asked for.
 constexpr std::size_t kScanAhead = 64;
 
@@ -28,6 +37,45 @@ struct AtSnapshotKept {
   AtSnapshot at;
   const Keep& keep;
   bool operator()(Slot slot) const { return at(slot) && keep(slot); }
+};
+
+// What the codes of the candidates ranked so far were off by.
+class CodeError {
+ public:
+  void see(float code, float exact) {
+    const double off = static_cast<double>(code) - static_cast<double>(exact);
+    ++count_;
+    const double from_mean = off - mean_;
+    mean_ += from_mean / static_cast<double>(count_);
+    squares_ += from_mean * (off - mean_);
+    least_ = std::min(least_, off);
+    most_ = std::max(most_, off);
+    nearest_ = std::min(nearest_, static_cast<double>(exact));
+    farthest_ = std::max(farthest_, static_cast<double>(exact));
+  }
+  // The least distance that what has this code may be at.
+  double least_of(float code) const {
+    return static_cast<double>(code) - mean_ - std::max(most_ - mean_, mean_ - least_);
+  }
+  // Whether the distances are no ties.
+  bool wide(Metric metric) const {
+    const double scale = std::max(std::fabs(nearest_), std::fabs(farthest_));
+    return count_ >= 2 && farthest_ - nearest_ > kTied * (metric == Metric::kCosine ? 1.0 : scale);
+  }
+  bool blind(Metric metric) const {
+    if (!wide(metric)) return false;
+    const double range = farthest_ - nearest_;
+    return std::sqrt(squares_ / static_cast<double>(count_)) > kBlind * range;
+  }
+
+ private:
+  std::size_t count_ = 0;
+  double mean_ = 0;
+  double squares_ = 0;
+  double least_ = std::numeric_limits<double>::max();
+  double most_ = std::numeric_limits<double>::lowest();
+  double nearest_ = std::numeric_limits<double>::max();
+  double farthest_ = std::numeric_limits<double>::lowest();
 };
 
 // One search, its parts in the order they run.
@@ -48,22 +96,24 @@ class Search {
   // `holds` is what every hit is tested by once more at the end: others may have changed meanwhile.
   template <class Holds>
   std::size_t run(const Holds& holds, Hit* out) {
-    if (ef_ > kLargestPool) return rank_everything(holds, out);
+    const auto everything = [&] { return rank_everything(holds, out); };
+    if (ef_ > kLargestPool || slots_ * graph_.options.dim <= kRankedAtOnce) return everything();
     prepare();
     // What is alive counts, not what was: a graph of which little is left is scanned, and exactly.
     const std::size_t alive = graph_.alive.load(std::memory_order_relaxed);
     if (alive > kScanBelow && alive > ef_ * kScanPerBreadth && walk_graph()) {
-      const std::size_t found = refine(holds, out);
+      const std::size_t found = refine(holds, out, everything);
       if (found == k_) return found;
     }
     scan([&](const auto& see) { graph_.each_present(see); });
-    return refine(holds, out);
+    return refine(holds, out, everything);
   }
 
   // Scores the codes of these alone.
   template <class Holds>
   std::size_t run_among(std::span<const Slot> among, const Holds& holds, Hit* out) {
-    if (ef_ > kLargestPool) return rank_these(among, holds, out);
+    const auto these = [&] { return rank_these(among, holds, out); };
+    if (ef_ > kLargestPool || among.size() * graph_.options.dim <= kRankedAtOnce) return these();
     prepare();
     scan([&](const auto& see) {
       for (std::size_t i = 0; i < among.size(); ++i) {
@@ -73,7 +123,7 @@ class Search {
         see(among[i]);
       }
     });
-    return refine(holds, out);
+    return refine(holds, out, these);
   }
 
  private:
@@ -110,7 +160,7 @@ class Search {
     Gathered& gathered = scratch_.gathered;
     const std::size_t batch = 64;
     std::size_t count = 0;
-    const std::size_t breadth = refined(k_);
+    const std::size_t breadth = std::max(ef_, refined(k_));
     scratch_.pool.reset(breadth, breadth, breadth);
     each_slot([&](Slot slot) {
       if (!counts_(slot)) return;
@@ -121,20 +171,58 @@ class Search {
     if (count != 0) admit(field, count, Everything{}, scratch_.pool, gathered);
   }
 
-  template <class Holds>
-  std::size_t refine(const Holds& holds, Hit* out) {
+  // Ranks the pool's best on full vectors, and goes on for as long as the codes' error so far leaves it open
+  // whether the next belongs among the k nearest. Where the pool's end leaves it open, and the codes proved
+  // blind, `all()` answers.
+  template <class Holds, class All>
+  std::size_t refine(const Holds& holds, Hit* out, const All& all) {
     const Pool& pool = scratch_.pool;
     std::vector<Candidate>& ranked = scratch_.ranked;
-    const std::size_t most = refined(k_);
     ranked.clear();
-    for (std::size_t i = 0; i < pool.size() && ranked.size() < most; ++i) {
-      if (!pool.counts(i)) continue;
-      const Slot slot = pool.slot(i);
-      prefetch(graph_.nodes.vector(slot), graph_.options.dim * sizeof(float));
-      ranked.push_back({0.0F, slot});
+    scratch_.floats.resize(graph_.options.dim);
+    CodeError error;
+    std::size_t at = 0;
+    double bound = std::numeric_limits<double>::infinity();
+    for (std::size_t more = refined(k_);; more = kMore) {
+      at = rank_next(at, more, holds, error);
+      if (at == pool.size()) break;
+      if (ranked.size() >= k_) bound = static_cast<double>(kth_of(ranked));
+      const bool open = error.least_of(pool.distance(at)) < bound;
+      if (!open && !error.blind(graph_.options.metric)) return select(out);
     }
-    std::erase_if(ranked, [&](const Candidate& candidate) { return !holds(candidate.slot); });
-    return rank(out);
+    // A pool of many of which none was out of the question: the k nearest may as well lie beyond it.
+    const bool open = pool.size() > 0 && ranked.size() >= 2 * refined(k_) &&
+                      error.wide(graph_.options.metric) &&
+                      error.least_of(pool.distance(pool.size() - 1)) < bound;
+    return open || error.blind(graph_.options.metric) ? all() : select(out);
+  }
+
+  // Ranks the next `more` of the pool from `at` on; returns where it stopped.
+  template <class Holds>
+  std::size_t rank_next(std::size_t at, std::size_t more, const Holds& holds, CodeError& error) {
+    const Pool& pool = scratch_.pool;
+    std::vector<std::uint32_t>& chosen = scratch_.chosen;
+    chosen.clear();
+    for (; at < pool.size() && chosen.size() < more; ++at) {
+      if (!pool.counts(at)) continue;
+      prefetch(graph_.nodes.vector(pool.slot(at)), graph_.options.dim * sizeof(float));
+      chosen.push_back(static_cast<std::uint32_t>(at));
+    }
+    for (const std::uint32_t i : chosen) {
+      const Slot slot = pool.slot(i);
+      if (!holds(slot)) continue;
+      const float exact = distance_to(slot);
+      error.see(pool.distance(i), exact);
+      scratch_.ranked.push_back({exact, slot});
+    }
+    return at;
+  }
+
+  float kth_of(std::vector<Candidate>& ranked) const {
+    const auto kth = ranked.begin() + static_cast<std::ptrdiff_t>(k_ - 1);
+    std::nth_element(ranked.begin(), kth, ranked.end(),
+                     [](const Candidate& a, const Candidate& b) { return a.distance < b.distance; });
+    return kth->distance;
   }
 
   template <class Holds>
@@ -155,11 +243,17 @@ class Search {
     return rank(out);
   }
 
-  // The k nearest of scratch.ranked on full vectors, ties by label.
+  // The k nearest of scratch.ranked on full vectors.
   std::size_t rank(Hit* out) {
     std::vector<Candidate>& ranked = scratch_.ranked;
     scratch_.floats.resize(graph_.options.dim);
     for (Candidate& candidate : ranked) candidate.distance = distance_to(candidate.slot);
+    return select(out);
+  }
+
+  // The k nearest of scratch.ranked by the distances they have, ties by label.
+  std::size_t select(Hit* out) {
+    std::vector<Candidate>& ranked = scratch_.ranked;
     const std::size_t found = std::min(k_, ranked.size());
     const auto nearer = [this](const Candidate& a, const Candidate& b) {
       if (a.distance != b.distance) return a.distance < b.distance;
