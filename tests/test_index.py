@@ -403,3 +403,13 @@ def test_neighbours_nearer_than_the_codes_can_tell_are_found(name: str) -> None:
 
     found = np.mean([len(set(a) & set(b)) / 10 for a, b in zip(labels.tolist(), true.tolist(), strict=True)])
     assert found >= 0.95
+
+
+def test_replacing_copies_over_and_over_loses_none() -> None:
+    rng = np.random.default_rng(3)
+    index = engram.Index(4)
+    for _ in range(6):
+        base = (rng.integers(-3, 4, size=(4000, 4)) + 0.5).astype(np.float32)
+        for part in np.array_split(rng.permutation(4000), 20):
+            index.add(part, base[part], threads=1)
+    assert (index.search(base, 1)[1][:, 0] > 1e-5).sum() <= 4

@@ -56,6 +56,8 @@ struct Graph::Impl {
   void link(Slot slot, std::size_t level, Scratch& scratch);
   void link_back(Slot node, Slot to, std::size_t level, Scratch& scratch);
   bool link_twin(Slot slot, Scratch& scratch);
+  void count_link(Slot from, Slot to);
+  void relink(Slot slot, Scratch& scratch);
   bool same_code(Slot a, Slot b) const;
   static void keep_few(std::size_t least, Scratch& scratch);
   void rank_links(Slot node, std::span<Slot> links, Slot newcomer, Scratch& scratch) const;

@@ -164,6 +164,52 @@ bool Graph::Impl::same_code(Slot a, Slot b) const {
   return std::memcmp(nodes.code(a), nodes.code(b), nodes.code_bytes()) == 0;
 }
 
+// A link between equal codes does not count: twins that only link to each other are lost to every walk.
+void Graph::Impl::count_link(Slot from, Slot to) {
+  if (!same_code(from, to)) nodes.add_link_to(to);
+}
+
+// Links a node anew whose twin died, which may have been all that led to it: like a newcomer, but what links
+// it has it keeps.
+void Graph::Impl::relink(Slot slot, Scratch& scratch) {
+  const Entry from = entry_now();
+  if (from.none()) return;
+  const simd::CodeQuery query =
+      query_of_code(nodes.code(slot), options.dim, options.metric, scratch.query.data());
+  Nearest at{from.slot, score_one(field(query, 0), from.slot)};
+  for (std::size_t l = from.level; l > 0; --l) at = descend(field(query, l), at, scratch.gathered);
+  const Field here = field(query, 0);
+  scratch.pool.reset(options.ef_construction, options.ef_construction,
+                     std::max<std::size_t>(options.ef_construction / 4, 8));
+  scratch.visited.begin(used.load(std::memory_order_acquire));
+  start_at(here, at.slot, Everything{}, scratch);
+  walk(here, Everything{}, scratch);
+  scratch.candidates.clear();
+  bool found = false;
+  Slot twin = kNoSlot;
+  for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
+    const Slot candidate = scratch.pool.slot(i);
+    if (candidate == slot) found = true;
+    if (candidate == slot || !nodes.present.test(candidate)) continue;
+    if (!same_code(candidate, slot)) {
+      scratch.candidates.push_back({scratch.pool.distance(i), candidate});
+    } else if (twin == kNoSlot) {
+      twin = candidate;
+    }
+  }
+  choose(scratch.candidates, options.m, scratch);
+  keep_few(std::min(options.m, kFewLinks), scratch);
+  scratch.others.clear();
+  for (const Candidate& kept : scratch.kept) scratch.others.push_back(kept.slot);
+  for (const Slot to : scratch.others) link_back(slot, to, 0, scratch);
+  if (found) return;
+  if (twin != kNoSlot) {
+    link_back(twin, slot, 0, scratch);
+  } else {
+    for (const Slot to : scratch.others) link_back(to, slot, 0, scratch);
+  }
+}
+
 // Equal codes hang under the first of their kind, a few below each, on level 0 alone. Were they linked as
 // others are, they would have nothing but each other for neighbours, and a walk that enters their plateau
 // could not leave.
@@ -179,14 +225,14 @@ bool Graph::Impl::link_twin(Slot slot, Scratch& scratch) {
     for (const Slot& link : nodes.level0(parent)) {
       const Slot there = load_link(link);
       if (there == kNoSlot || count == kTwins) break;
-      if (same_code(there, slot)) twins[count++] = there;
+      // A retired one would take the newcomer with it.
+      if (there != slot && nodes.present.test(there) && same_code(there, slot)) twins[count++] = there;
     }
     if (count < kTwins) break;
     parent = twins[mix(slot + step) % count];
   }
   const std::array<Candidate, 2> own{*first, Candidate{first->distance, parent}};
   copy_links(nodes.level0(slot), std::span(own).first(parent == first->slot ? 1 : 2));
-  for (std::size_t i = 0; i < (parent == first->slot ? 1U : 2U); ++i) nodes.add_link_to(own[i].slot);
   link_back(parent, slot, 0, scratch);
   return true;
 }
@@ -245,7 +291,7 @@ void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scra
     if (there == to) return;
     if (there == kNoSlot) {
       store_link(link, to);
-      if (level == 0) nodes.add_link_to(to);
+      if (level == 0) count_link(node, to);
       return;
     }
   }
@@ -253,7 +299,7 @@ void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scra
   rank_links(node, links, to, scratch);
   choose(scratch.candidates, links.size(), scratch);
   if (level == 0) {
-    nodes.add_link_to(to);
+    count_link(node, to);
     keep_reachable(links.size(), scratch);
   }
   copy_links(links, scratch.kept);

@@ -169,11 +169,16 @@ void Graph::Impl::replace_links(std::vector<Slot>& stay, std::size_t most, std::
   }
 }
 
-// The links of a dying node are lost; who has no other is linked to by its own neighbours.
+// The links of a dying node are lost; who has no other is linked to by its own neighbours. Its twins may have
+// hung under it: they are linked anew.
 void Graph::Impl::adopt_neighbours(Slot dying, Scratch& scratch) {
   for (const Slot& link : nodes.level0(dying)) {
     const Slot neighbour = load_link(link);
     if (neighbour == kNoSlot) return;
+    if (same_code(dying, neighbour)) {
+      if (nodes.present.test(neighbour)) relink(neighbour, scratch);
+      continue;
+    }
     if (!nodes.lose_link_to(neighbour) || !nodes.present.test(neighbour)) continue;
     for (const Slot& to : nodes.level0(neighbour)) {
       if (const Slot there = load_link(to); there != kNoSlot && there != neighbour)
