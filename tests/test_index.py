@@ -373,19 +373,17 @@ def test_adds_searches_and_removals_may_run_at_once() -> None:
     assert (labels[held, 0] == np.arange(6000)[held]).all()
 
 
-def clustered(name: str) -> tuple[NDArray[np.float32], str]:
-    """Data whose neighbours are nearer to each other than 8-bit codes can tell."""
+def clustered(name: str) -> tuple[NDArray[np.float32], Any]:
+    """Data whose neighbours are nearer to each other than 8-bit codes can tell, and its metric."""
     rng = np.random.default_rng(6)
     if name == "near duplicates":
-        centres = rng.normal(size=(3, 64))
-        return (centres[np.arange(3000) % 3] + rng.normal(size=(3000, 64)) * 0.01).astype(
-            np.float32
-        ), "cosine"
+        base = rng.normal(size=(3, 64))[np.arange(3000) % 3] + rng.normal(size=(3000, 64)) * 0.01
+        return base.astype(np.float32), "cosine"
     if name == "far clusters":
-        centres = rng.normal(size=(20, 32)) * 10
-        return (centres[rng.integers(0, 20, 4000)] + rng.normal(size=(4000, 32)) * 0.01).astype(
-            np.float32
-        ), "l2"
+        base = (rng.normal(size=(20, 32)) * 10)[rng.integers(0, 20, 4000)] + rng.normal(
+            size=(4000, 32)
+        ) * 0.01
+        return base.astype(np.float32), "l2"
     places = np.column_stack([48 + rng.normal(size=4000) * 0.05, 2 + rng.normal(size=4000) * 0.05])
     places[:20] = [-33, 151]
     return places.astype(np.float32), "l2"
