@@ -15,12 +15,21 @@ py::object error_class(const char* name) {
   return py::module_::import("engram._errors").attr(name);
 }
 
+// As Python names files: a path that is not UTF-8 keeps its bytes.
+py::object text(std::string_view bytes) {
+  PyObject* decoded =
+      PyUnicode_DecodeUTF8(bytes.data(), static_cast<py::ssize_t>(bytes.size()), "surrogateescape");
+  if (decoded == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(decoded);
+}
+
 void raise(const char* name, const std::exception& error) {
-  PyErr_SetString(error_class(name).ptr(), error.what());
+  PyErr_SetObject(error_class(name).ptr(), text(error.what()).ptr());
 }
 
 void raise_corruption(const CorruptionError& error) {
-  const py::object raised = error_class("CorruptionError")(error.what(), error.file, error.offset);
+  const py::object raised =
+      error_class("CorruptionError")(text(error.what()), text(error.file), error.offset);
   PyErr_SetObject(error_class("CorruptionError").ptr(), raised.ptr());
 }
 

@@ -1,5 +1,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include <array>
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include "base/error.h"
 #include "hnsw/index.h"
 #include "python/bindings.h"
+#include "python/gil.h"
 
 namespace py = pybind11;
 
@@ -52,11 +54,6 @@ std::span<const Label> labels_of(const Labels& labels) {
   return {labels.data(), static_cast<std::size_t>(labels.size())};
 }
 
-void check_signals() {
-  const py::gil_scoped_acquire gil;
-  if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-}
-
 std::unique_ptr<Index> make_index(std::size_t dim, const std::string& metric, std::size_t m,
                                   std::size_t ef_construction, const std::string& dtype, std::uint64_t seed) {
   hnsw::Options options;
@@ -72,13 +69,13 @@ std::unique_ptr<Index> make_index(std::size_t dim, const std::string& metric, st
 void add(Index& index, const Labels& labels, const Floats& vectors, std::size_t threads) {
   const Matrix matrix = matrix_of(vectors);
   const std::span<const Label> named = labels_of(labels);
-  const py::gil_scoped_release released;
+  const Released released;
   index.add(named, matrix, threads, check_signals);
 }
 
 std::size_t remove(Index& index, const Labels& labels) {
   const std::span<const Label> named = labels_of(labels);
-  const py::gil_scoped_release released;
+  const Released released;
   return index.remove(named);
 }
 
@@ -102,20 +99,20 @@ py::tuple search(const Index& index, const Floats& queries, std::size_t k, std::
     }
   }
   {
-    const py::gil_scoped_release released;
+    const Released released;
     index.search(matrix, k, ef, filter ? &*filter : nullptr, threads, label_out, distance_out);
   }
   return py::make_tuple(std::move(labels), std::move(distances));
 }
 
-void save(const Index& index, const std::string& path) {
-  const py::gil_scoped_release released;
-  index.save(Path(path));
+void save(const Index& index, const Path& path) {
+  const Released released;
+  index.save(path);
 }
 
-std::unique_ptr<Index> load(const std::string& path) {
-  const py::gil_scoped_release released;
-  return Index::load(Path(path));
+std::unique_ptr<Index> load(const Path& path) {
+  const Released released;
+  return Index::load(path);
 }
 
 }  // namespace
