@@ -22,6 +22,7 @@ for row in range(50):
     store.store(str(row), np.ones(16) + row)
 calls = {
     "search": lambda: index.search(np.ones(16), 5),
+    "add": lambda: index.add(np.arange(50), np.ones((50, 16))),
     "recall": lambda: store.recall(np.ones(16)),
     "store": lambda: store.store("again", np.ones(16)),
 }
@@ -42,7 +43,7 @@ started.wait()
 """
 
 
-@pytest.mark.parametrize("call", ["search", "recall", "store"])
+@pytest.mark.parametrize("call", ["search", "add", "recall", "store"])
 @pytest.mark.parametrize("where", ["ram", "folder"])
 def test_a_program_ends_well_with_daemon_threads_in_native_calls(
     tmp_path: Path, call: str, where: str

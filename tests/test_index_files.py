@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,29 @@ def test_what_lies_behind_the_end_of_a_list_of_links_is_not_taken_over(tmp_path:
     more = rng.normal(size=(300, 3)).astype(np.float32)
     loaded.add(np.arange(100, 400), more, threads=1)
     assert (loaded.search(more, 1)[1] == 0).all()
+
+
+@pytest.mark.parametrize("name", ["a.index", "añ.index", os.fsdecode(b"\xff\xfe.index")])
+@pytest.mark.parametrize("kind", [str, Path, os.fsencode])
+def test_a_path_is_a_str_bytes_or_a_path(tmp_path: Path, name: str, kind: Any) -> None:
+    path = kind(str(tmp_path / name))
+    saved(path, n=2)
+    assert len(engram.Index.load(path)) == 1  # `saved` removes the first
+
+
+@pytest.mark.parametrize("path", ["", b"", "a\0b", b"a\0b", 3, None, "\ud800"], ids=ascii)
+def test_a_path_that_names_no_file_is_refused(path: Any) -> None:
+    for use in (engram.Index(12).save, engram.Index.load):
+        with pytest.raises(engram.InvalidInput) as raised:
+            use(path)
+        assert repr(path) in str(raised.value)
+
+
+def test_an_error_tells_a_path_that_is_not_utf8(tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.index")
+    path.write_bytes(b"no index" * 20)
+    with pytest.raises(engram.CorruptionError) as raised:
+        engram.Index.load(path)
+    assert raised.value.file == str(path)
+    with pytest.raises(engram.EngramError, match="\udcff"):
+        engram.Index.load(tmp_path / "\udcff.missing")

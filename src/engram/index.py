@@ -15,6 +15,7 @@ from ._vectors import as_float32
 
 Metric: TypeAlias = Literal["l2", "ip", "cosine"]
 Dtype: TypeAlias = Literal["f32", "bf16", "f16"]
+StrOrBytesPath: TypeAlias = "str | bytes | os.PathLike[str] | os.PathLike[bytes]"
 
 _MOST_DIMENSIONS = 65_536
 _MOST_HITS = 2**30
@@ -134,26 +135,33 @@ class Index:
         """Removes vectors, passing over labels that are not there; returns how many were."""
         return self._native.remove(_labels(labels))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: StrOrBytesPath) -> None:
         """Writes the index to a file, which after a crash is the old one or the new one whole.
 
         Waits for adds and removes that are under way, and holds off others; searches go on.
+
+        Raises
+        ------
+        InvalidInput
+            The path names no file.
         """
-        self._native.save(os.fspath(path))
+        self._native.save(_check_path(path))
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Index:
+    def load(cls, path: StrOrBytesPath) -> Index:
         """Reads an index that `save` wrote; it can be added to and removed from as before.
 
         Raises
         ------
+        InvalidInput
+            The path names no file.
         CorruptionError
             The file is damaged, or no index file.
         UnsupportedFormat
             A newer version of Engram wrote it.
         """
         index = cls.__new__(cls)
-        index._native = _native.Index.load(os.fspath(path))
+        index._native = _native.Index.load(_check_path(path))
         return index
 
     def __len__(self) -> int:
@@ -199,6 +207,21 @@ class Index:
     def seed(self) -> int:
         """What the levels of nodes are drawn from."""
         return self._native.seed
+
+
+def _check_path(path: StrOrBytesPath) -> bytes:
+    """`path` as the system takes it."""
+    try:
+        name = os.fsencode(path)
+    except TypeError as error:
+        raise InvalidInput(
+            f"the path {path!r} is of type {type(path).__name__}; give a str, bytes or a Path"
+        ) from error
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the path {path!r} cannot be the name of a file ({error.reason})") from error
+    if not name or b"\0" in name:
+        raise InvalidInput(f"the path {path!r} names no file; give a str, bytes or a Path")
+    return name
 
 
 def _labels(value: ArrayLike, what: str = "labels") -> NDArray[np.int64]:
