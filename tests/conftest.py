@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 import engram
+
+# The same examples on every run and machine, however slow; ENGRAM_EXPLORE=1 draws new ones, and prints how to repeat.
+settings.register_profile(
+    "engram",
+    derandomize=not os.environ.get("ENGRAM_EXPLORE"),
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("engram")
 
 
 @pytest.fixture

@@ -241,14 +241,15 @@ other.store("a", [1, 2, 3, 4])
 
 def test_ctrl_c_during_store_many_leaves_a_prefix_that_is_counted(folder: Path) -> None:
     code = f"""
-import engram, numpy as np
+import engram, numpy as np, time
+def progress(done, total):  # slow enough that the signal, sent at the first line, comes long before the end
+    print("storing", flush=True) if done < 100 else time.sleep(0.002)
 config = engram.Config(batch_bytes="64KB")
 with engram.open({str(folder)!r}, 256, config=config) as store:
     vectors = np.random.default_rng(0).standard_normal((60000, 256)).astype("f4")
     ids = [str(row) for row in range(len(vectors))]
-    print("storing", flush=True)
     try:
-        store.store_many(ids, vectors)
+        store.store_many(ids, vectors, progress=progress)
     except KeyboardInterrupt as error:
         print(error.stored, len(store), flush=True)
         store.close(drain=False)
@@ -258,7 +259,6 @@ with engram.open({str(folder)!r}, 256, config=config) as store:
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "storing\n"
-    time.sleep(0.3)
     child.send_signal(signal.SIGINT)
     told, held = map(int, child.stdout.readline().split())
     assert child.wait(timeout=60) == 0
