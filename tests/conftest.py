@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, settings
 
 import engram
 
-# The same examples on every run and machine, however slow; ENGRAM_EXPLORE=1 draws new ones, and prints how to repeat.
+# The same examples on every run and machine, however slow; ENGRAM_EXPLORE=1 draws new ones and tells how to
+# repeat them.
 settings.register_profile(
     "engram",
     derandomize=not os.environ.get("ENGRAM_EXPLORE"),

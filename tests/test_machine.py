@@ -16,7 +16,7 @@ import engram
 from tests.model import Floats, Model, Stored
 
 DIM = 6
-# Drawn as they may be, not drawn and thrown away: printable is what Unicode calls neither Other nor Separator.
+# Drawn as they may be, not thrown away: printable is what Unicode calls neither Other nor Separator.
 PRINTABLE = st.characters(codec="utf-8", exclude_categories=("C", "Z"), include_characters=" ")
 IDS = st.integers(0, 30).map(str) | st.text(PRINTABLE, min_size=1, max_size=20)
 CONTENTS = st.none() | st.text(st.characters(codec="utf-8"), max_size=40)
