@@ -1,10 +1,14 @@
-"""Waits in slices, so that Ctrl-C and other trouble are seen meanwhile."""
+"""Waiting for what goes on behind the callers, in slices: Ctrl-C and other trouble are seen meanwhile."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Iterator
+
+from . import _native
+from ._errors import EngramError
+from .indexer import Indexer
 
 _SLICE = 0.1  # seconds
 
@@ -17,3 +21,39 @@ def slices(timeout: float | None) -> Iterator[float]:
         yield max(0.0, min(_SLICE, left))
         if left <= _SLICE:
             return
+
+
+class Waits:
+    """Until a record, named by its LSN (below 0: none), is durable or indexed; from any thread."""
+
+    def __init__(self, native: _native.Store, indexer: Indexer) -> None:
+        self._native = native
+        self._indexer = indexer
+
+    def durable(self, lsn: int, timeout: float | None) -> bool:
+        """Syncs the log where the mode would not; False when `timeout` passed before."""
+        return lsn < 0 or any(self._native.wait_durable(lsn, seconds) for seconds in slices(timeout))
+
+    def indexed(self, lsn: int, timeout: float | None) -> bool:
+        """False when `timeout` passed before; an EngramError when indexing fails."""
+        if lsn < 0:
+            return True
+        for seconds in slices(timeout):
+            if self._native.wait_indexed(lsn, seconds):
+                return True
+            trouble = self._indexer.trouble()
+            if trouble is not None:
+                raise EngramError(
+                    f"{trouble}; nothing is lost: it stays in the log, is recalled, and is tried again"
+                )
+        return False
+
+    def drained(self) -> None:
+        """Until all stored so far is indexed, or that fails."""
+        last = self._native.visible_lsn - 1
+        if not self._indexer.alive:
+            self._indexer.index_through(last)
+            return
+        for seconds in slices(None):
+            if last < 0 or self._indexer.trouble() is not None or self._native.wait_indexed(last, seconds):
+                return

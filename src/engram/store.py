@@ -2,40 +2,31 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from . import _forks, embedders
-from ._checks import check_int, check_number, check_timeout, check_word
-from ._errors import CorruptionError, EngramError, InvalidInput, QueueFull, StoreClosed
+from . import _forks, _statistics
+from ._checks import check_int, check_timeout, check_word
+from ._encoding import Encoder
+from ._errors import EngramError, InvalidInput, StoreClosed
+from ._lookups import Lookups
 from ._parts import Fsync, Parts, check_fsync
-from ._rows import Rows, Texts, check_texts
-from ._vectors import Matrix, as_matrix, as_vector
-from ._waiting import slices
+from ._rows import Rows, check_texts
+from ._vectors import Vector
+from ._waiting import Waits
+from ._writing import Progress, Writer
 from .catalog import Row
 from .config import Config
 from .embedders import Embedder
-from .memories import (
-    Memory,
-    Metadata,
-    check_confidence,
-    check_content,
-    check_id,
-    decode_metadata,
-    encode_metadata,
-)
+from .memories import Memory, Metadata, check_confidence, check_content, check_id, encode_metadata
 from .recall import Recall
 from .verification import Verification, verify_parts
-
-T = TypeVar("T")
-Progress = Callable[[int, int], object]
 
 
 class MemoryStore:
@@ -50,7 +41,10 @@ class MemoryStore:
         self._native = parts.native
         self._path = path
         self._config = config
-        self._embedder = embedder
+        self._encode = Encoder(embedder, self._native.dim)
+        self._write = Writer(self._native, parts.indexer, config)
+        self._look = Lookups(self._native, parts.catalog, path)
+        self._until = Waits(self._native, parts.indexer)
         self._dim = self._native.dim
         self._metric = self._native.metric
         self._state: Literal["open", "closed", "forked"] = "open"
@@ -104,15 +98,9 @@ class MemoryStore:
         text = encode_metadata(metadata)
         confidence = check_confidence(confidence)
         fsync = check_fsync(fsync)
-        if vector is None:
-            vector = self._embed([self._text_to_embed(content)])[0]
-        put = functools.partial(
-            self._native.put, id, as_vector(vector, self._dim), content, text, confidence, self._now(), fsync
-        )
-        lsn = self._with_room(put, check_timeout("timeout", timeout))
-        if self._config.indexing == "sync":
-            self._parts.indexer.index_through(lsn)
-        return lsn
+        encoded = self._encode.memory(vector, content)
+        timeout = check_timeout("timeout", timeout)
+        return self._write.put(id, encoded, content, text, confidence, fsync=fsync, timeout=timeout)
 
     def store_many(
         self,
@@ -147,9 +135,9 @@ class MemoryStore:
             self._check_open()
             fsync = check_fsync(fsync)
             texts = check_texts(ids, contents, metadata, self._native.text_limit)
-            rows = Rows(texts, self._vectors_of(texts, vectors))
+            rows = Rows(texts, self._encode.memories(texts, vectors))
             self._native.check_vectors(rows.vectors)
-            self._put_all(rows, fsync, progress, stored)
+            self._write.put_all(rows, fsync, progress, stored)
         except BaseException as error:
             error.stored = sum(count for _, count in stored)  # type: ignore[attr-defined]
             raise
@@ -176,8 +164,7 @@ class MemoryStore:
             The cue is not a vector of this store.
         """
         self._check_open()
-        vector = self._embed([cue])[0] if isinstance(cue, str) else as_vector(cue, self._dim, "the cue")
-        return Recall(self._native.recall(vector, *self._breadth(k, ef)), self)
+        return Recall(self._native.recall(self._encode.cue(cue), *self._breadth(k, ef)), self)
 
     def recall_many(
         self,
@@ -188,12 +175,7 @@ class MemoryStore:
     ) -> list[Recall]:
         """As `recall`, for each row of (n, dim) cues (or each of a list of texts), in native threads."""
         self._check_open()
-        if isinstance(cues, str):
-            raise InvalidInput("cues is a single text; use recall, or give a list of texts")
-        if isinstance(cues, (list, tuple)) and cues and all(isinstance(cue, str) for cue in cues):
-            vectors = self._embed([str(cue) for cue in cues])
-        else:
-            vectors = as_matrix(cues, self._dim, "the cues")
+        vectors = self._encode.cues(cues)
         return [Recall(found, self) for found in self._native.recall_many(vectors, *self._breadth(k, ef))]
 
     def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:
@@ -201,8 +183,8 @@ class MemoryStore:
         self._check_open()
         fsync = check_fsync(fsync)
         lsn = self._native.forget(check_id(id), fsync)
-        if lsn is not None and self._config.indexing == "sync":
-            self._parts.indexer.index_through(lsn)
+        if lsn is not None:
+            self._write.index(lsn)
         return lsn
 
     # -- looking up
@@ -210,16 +192,7 @@ class MemoryStore:
     def get(self, id: str) -> Memory | None:
         """The memory of an id with its vector bit for bit as it was stored, or None."""
         self._check_open()
-        id = check_id(id)
-        while (found := self._native.get(id)) is not None:
-            key, vector = found
-            row = self.rows_of([id], [key]).get(key)
-            if row is not None:
-                return Memory(
-                    id, vector, row.content, decode_metadata(row.metadata), row.confidence, row.created_at
-                )
-            # Replaced between the two looks: look again.
-        return None
+        return self._look.get(check_id(id))
 
     def rows_of(self, ids: Sequence[str], keys: Sequence[int]) -> dict[int, Row]:
         """What the catalog keeps for these versions, by key; those replaced or forgotten since are missing.
@@ -227,20 +200,7 @@ class MemoryStore:
         For `Recall`; a program asks its hits or `get`.
         """
         self._check_open()
-        rows: dict[int, Row] = {}
-        for id, key in zip(ids, keys, strict=True):
-            pending = self._native.payload(id, key)
-            if pending is not None:
-                rows[key] = Row(id, *pending)
-        # What is no longer pending was committed before it left the queue.
-        rows.update(self._parts.catalog.read([key for key in keys if key not in rows]))
-        for id, key in zip(ids, keys, strict=True):
-            if (key not in rows or rows[key].id != id) and self._native.key(id) == key:
-                raise CorruptionError(
-                    f"the catalog of {self} has lost the memory {id!r}; run `engram repair` to keep the rest",
-                    str(self._path or ""),
-                )
-        return rows
+        return self._look.rows_of(ids, keys)
 
     def __contains__(self, id: object) -> bool:
         self._check_open()
@@ -274,8 +234,8 @@ class MemoryStore:
         if lsn == end:  # what an empty store_many returns: all before it
             lsn -= 1
         if check_word("until", until, ("durable", "indexed")) == "indexed":
-            return lsn < 0 or self._wait_indexed(lsn, timeout)
-        return lsn < 0 or any(self._native.wait_durable(lsn, seconds) for seconds in slices(timeout))
+            return self._until.indexed(lsn, timeout)
+        return self._until.durable(lsn, timeout)
 
     def flush(self) -> None:
         """Waits until all stored so far is durable."""
@@ -291,33 +251,14 @@ class MemoryStore:
             Indexing fails; what is not indexed is recalled all the same, and it is tried again.
         """
         self._check_open()
-        last = self._native.visible_lsn - 1
-        return last < 0 or self._wait_indexed(last, check_timeout("timeout", timeout))
+        return self._until.indexed(self._native.visible_lsn - 1, check_timeout("timeout", timeout))
 
     # -- looking after it
 
     def stats(self) -> dict[str, Any]:
         """Counters by part: {"memories": n, "log": {...}, "queue": {...}, "hot": {...}, ...}."""
         self._check_open()
-        indexer = self._parts.indexer
-        return {
-            "memories": len(self._native),
-            "dim": self._dim,
-            "metric": self._metric,
-            **self._native.stats(),
-            "catalog": {"applied_lsn": self._parts.catalog.applied},
-            "checkpoint": {
-                "lsn": self._native.checkpoint_lsn,
-                "replay_bytes": self._parts.checkpoints.replay_bytes(),
-            },
-            "indexer": {
-                "mode": "none" if self._parts.read_only else self._config.indexing,
-                "alive": indexer.alive,
-                "batches": indexer.batches,
-                "failures": indexer.failures,
-                "trouble": indexer.trouble(),
-            },
-        }
+        return _statistics.gather(self._parts, self._config)
 
     def verify(self) -> Verification:
         """Reads everything and checks that the id table, queue, graph and catalog agree; what was checked.
@@ -367,7 +308,7 @@ class MemoryStore:
             self._state = "closed"
             try:
                 if drain and not self._parts.read_only:
-                    self._drain()
+                    self._until.drained()
                     with self._parts.indexer.paused():
                         self._parts.checkpoints.take_at_close()
             finally:
@@ -411,15 +352,14 @@ class MemoryStore:
     def restore(
         self,
         id: str,
-        vector: Matrix,
+        vector: Vector,
         content: str | None,
         metadata: str | None,
         confidence: float,
         created_at: float,
     ) -> None:
         """Stores a memory exactly as it was read from another store; for `engram.repair`."""
-        put = functools.partial(self._native.put, id, vector, content, metadata, confidence, created_at, None)
-        self._with_room(put, None)
+        self._write.put(id, vector, content, metadata, confidence, created_at=created_at)
 
     def _check_open(self) -> None:
         if self._state == "open":
@@ -431,105 +371,14 @@ class MemoryStore:
             )
         raise StoreClosed(f"the store {self._path or 'in RAM'} is closed; open it again to go on")
 
-    def _put_all(
-        self, rows: Rows, fsync: Fsync | None, progress: Progress | None, stored: list[tuple[int, int]]
-    ) -> None:
-        texts, created_at = rows.texts, self._now()
-        done = 0
-        while done < len(rows):
-            put = functools.partial(
-                self._native.put_chunk,
-                done,
-                texts.ids,
-                rows.vectors,
-                texts.contents,
-                texts.metadata,
-                created_at,
-                fsync,
-            )
-            self._with_room(functools.partial(_append_result, stored, put), None)
-            lsn, count = stored[-1]
-            done += count
-            if self._config.indexing == "sync":
-                self._parts.indexer.index_through(lsn)
-            if progress is not None:
-                progress(done, len(rows))
-
-    def _with_room(self, put: Callable[[float], T], timeout: float | None) -> T:
-        """Calls put(seconds to wait for room) until there is room."""
-        trouble = None
-        for seconds in slices(timeout):
-            try:
-                return put(seconds)
-            except QueueFull:
-                trouble = self._parts.indexer.trouble()
-                if trouble is not None:
-                    break
-        capacity = self._config.queue_capacity
-        raise QueueFull(
-            f"{capacity} memories wait for the index (queue_capacity) and there is no room for more: "
-            + (trouble or f"waited {timeout} s; store more slowly or give a longer timeout")
-        ) from self._parts.indexer.last_error
-
-    def _wait_indexed(self, lsn: int, timeout: float | None) -> bool:
-        for seconds in slices(timeout):
-            if self._native.wait_indexed(lsn, seconds):
-                return True
-            trouble = self._parts.indexer.trouble()
-            if trouble is not None:
-                raise EngramError(
-                    f"{trouble}; nothing is lost: it stays in the log, is recalled, and is tried again"
-                )
-        return False
-
-    def _drain(self) -> None:
-        indexer, last = self._parts.indexer, self._native.visible_lsn - 1
-        if not indexer.alive:
-            indexer.index_through(last)
-            return
-        for seconds in slices(None):
-            if last < 0 or indexer.trouble() is not None or self._native.wait_indexed(last, seconds):
-                return
-
     def _breadth(self, k: int, ef: int | None) -> tuple[int, int]:
         """What k and ef come to in a store of this size."""
         count = max(1, len(self._native))
         k = min(check_int("k", k, 1), count)
         return k, max(64, 2 * k) if ef is None else min(check_int("ef", ef, 1), max(64, 2 * count))
 
-    def _embed(self, texts: Sequence[str]) -> Matrix:
-        if self._embedder is None:
-            raise InvalidInput(
-                "a text was given where a vector is needed and this store has no embedder: open it with "
-                "embedder=engram.embedders.WordLlama() or another, or give a vector"
-            )
-        return embedders.embed(self._embedder, texts, self._dim)
-
-    def _text_to_embed(self, content: str | None) -> str:
-        if content is None:
-            raise InvalidInput("neither a vector nor a content was given; give one of them")
-        return content
-
-    def _vectors_of(self, texts: Texts, vectors: ArrayLike | None) -> Matrix:
-        if vectors is None:
-            if texts.contents is None:
-                raise InvalidInput("neither vectors nor contents were given; give one of them")
-            return self._embed([self._text_to_embed(content) for content in texts.contents])
-        matrix = as_matrix(vectors, self._dim)
-        if len(matrix) != len(texts.ids):
-            raise InvalidInput(f"there are {len(matrix)} vectors for {len(texts.ids)} ids; give one each")
-        return matrix
-
-    def _now(self) -> float:
-        return check_number("the clock", self._config.clock(), "a clock gives seconds") + 0.0
-
     def abandon(self) -> None:
         """For the child of a fork: from now on every call but close raises."""
         self._state = "forked"
         self._shut.detach()
         self._parts.abandon()
-
-
-def _append_result(results: list[T], call: Callable[[float], T], argument: float) -> None:
-    # One call, within which no signal is handled: Ctrl-C cannot come between a write and its being counted.
-    results.extend(map(call, (argument,)))

@@ -1,0 +1,101 @@
+"""Puts memories into the native store: waits for room in its queue, and indexes where the caller must."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TypeVar
+
+from . import _native
+from ._checks import check_number
+from ._errors import QueueFull
+from ._parts import Fsync
+from ._rows import Rows
+from ._vectors import Vector
+from ._waiting import slices
+from .config import Config
+from .indexer import Indexer
+
+T = TypeVar("T")
+Progress = Callable[[int, int], object]
+
+
+class Writer:
+    """One memory or many, checked before, into the store; from any thread."""
+
+    def __init__(self, native: _native.Store, indexer: Indexer, config: Config) -> None:
+        self._native = native
+        self._indexer = indexer
+        self._config = config
+
+    def put(
+        self,
+        id: str,
+        vector: Vector,
+        content: str | None,
+        metadata: str | None,
+        confidence: float,
+        *,
+        fsync: Fsync | None = None,
+        timeout: float | None = None,
+        created_at: float | None = None,
+    ) -> int:
+        """Stores one memory, at `created_at` if it was made before; its LSN."""
+        at = self._now() if created_at is None else created_at
+        put = functools.partial(self._native.put, id, vector, content, metadata, confidence, at, fsync)
+        lsn = self._with_room(put, timeout)
+        self.index(lsn)
+        return lsn
+
+    def put_all(
+        self, rows: Rows, fsync: Fsync | None, progress: Progress | None, stored: list[tuple[int, int]]
+    ) -> None:
+        """Stores all rows in pieces, and adds the LSN and the rows of each to `stored` as it is done."""
+        texts, created_at = rows.texts, self._now()
+        done = 0
+        while done < len(rows):
+            put = functools.partial(
+                self._native.put_chunk,
+                done,
+                texts.ids,
+                rows.vectors,
+                texts.contents,
+                texts.metadata,
+                created_at,
+                fsync,
+            )
+            self._with_room(functools.partial(_append_result, stored, put), None)
+            lsn, count = stored[-1]
+            done += count
+            self.index(lsn)
+            if progress is not None:
+                progress(done, len(rows))
+
+    def index(self, lsn: int) -> None:
+        """Where the caller indexes: everything up to the record at `lsn`."""
+        if self._config.indexing == "sync":
+            self._indexer.index_through(lsn)
+
+    def _with_room(self, put: Callable[[float], T], timeout: float | None) -> T:
+        """Calls put(seconds to wait for room) until there is room."""
+        trouble = None
+        for seconds in slices(timeout):
+            try:
+                return put(seconds)
+            except QueueFull:
+                trouble = self._indexer.trouble()
+                if trouble is not None:
+                    break
+        capacity = self._config.queue_capacity
+        raise QueueFull(
+            f"{capacity} memories wait for the index (queue_capacity) and there is no room for more: "
+            + (trouble or f"waited {timeout} s; store more slowly or give a longer timeout")
+        ) from self._indexer.last_error
+
+    def _now(self) -> float:
+        return check_number("the clock", self._config.clock(), "a clock gives seconds") + 0.0
+
+
+def _append_result(results: list[T], call: Callable[[float], T], argument: float) -> None:
+    # One call, within which no signal is handled: Ctrl-C cannot come between a write and its being counted.
+    results.extend(map(call, (argument,)))
