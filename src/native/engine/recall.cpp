@@ -97,6 +97,7 @@ struct Store::Merge {
   std::vector<Candidate> nearest;
   std::shared_ptr<const Queue::Blocks> blocks;  // what the candidates of the queue point into
   std::size_t searched = 0;
+  std::size_t queued = 0;  // of them, in the queue
 };
 
 void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const {
@@ -114,10 +115,13 @@ void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) c
     }
   }
   scorer.score(offer);
+  merge.queued = merge.searched;
 }
 
 void Store::walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, Merge& merge) const {
-  const std::size_t k = std::min(merge.k, graph_->size());
+  // What was scanned in the queue may come into the graph while it is walked: without room for it there, it
+  // would push out of the answer what the graph alone holds.
+  const std::size_t k = std::min(merge.k, graph_->size() + merge.queued);
   if (k == 0) return;
   thread_local std::vector<hnsw::Hit> hits;
   hits.resize(k);
