@@ -16,7 +16,7 @@ from typing import Any
 
 from benchmarks.ann import report as ann
 from benchmarks.common.paths import results_folder
-from benchmarks.common.sheet import Sheet
+from benchmarks.common.sheet import Sheet, missing_of
 from benchmarks.durable import report as durable
 from benchmarks.native import cli as native
 from benchmarks.queue import report as queue
@@ -38,9 +38,8 @@ def part(name: str, content: dict[str, Any], plot: Path | None) -> str:
         blocks.insert(0, ann.summary(content) + "\n")
     if plot is not None:
         blocks.insert(1, f"![recall and queries per second](images/{plot.name})\n")
-    absent = {"ann": ann.missing, "durable": durable.missing}.get(kind)
-    if absent is not None and absent(content):
-        blocks.append("Missing: " + "; ".join(absent(content)) + ".\n")
+    if absent := missing_of(content):
+        blocks.append("Missing: " + "; ".join(absent) + ".\n")
     return "\n".join(blocks)
 
 

@@ -81,7 +81,7 @@ def test_the_command_says_how_to_get_its_extra(missing: str) -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_the_source_distribution_holds_what_building_needs_and_nothing_else(
+def test_the_source_distribution_holds_what_building_and_testing_need_and_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backend = pytest.importorskip("scikit_build_core.build")
@@ -95,6 +95,7 @@ def test_the_source_distribution_holds_what_building_needs_and_nothing_else(
     native = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/native").rglob("*.cpp")}
     assert native <= names
     tops = {name.split("/")[0] for name in names}
-    allowed = {"pyproject.toml", "PKG-INFO", "CMakeLists.txt", "README.md", "CHANGELOG.md", "LICENSE"}
-    assert tops <= allowed | {"cmake", "src", "tests"}
+    allowed = {"pyproject.toml", "PKG-INFO", "CMakeLists.txt", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"}
+    assert tops == allowed | {"cmake", "src", "tests", "benchmarks", "docs"}
+    assert not [name for name in names if name.startswith(("benchmarks/.cache", "benchmarks/results"))]
     assert not [name for name in names if name.endswith((".so", ".pyc"))]

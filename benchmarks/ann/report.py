@@ -12,7 +12,7 @@ from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.metrics import TARGETS, Crossing, Point, at_recall
 from benchmarks.ann.runner import Measured
 from benchmarks.common.machine import describe, version_of
-from benchmarks.common.sheet import Sheet
+from benchmarks.common.sheet import Sheet, missing_of, print_result
 
 _FASTER = {
     "qps": True,
@@ -80,17 +80,8 @@ def sheets(content: dict[str, Any]) -> list[Sheet]:
     return [_speed(present), _resources(present), _parameters(present)]
 
 
-def missing(content: dict[str, Any]) -> list[str]:
-    """The engines that could not be measured, and why."""
-    return [f"{one['engine']}: {one['missing']}" for one in content["engines"] if one["missing"] is not None]
-
-
 def print_tables(content: dict[str, Any], console: Console) -> None:
-    console.print(f"\n{summary(content)}", highlight=False)
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    for sentence in missing(content):
-        console.print(f"missing {sentence}", highlight=False, style="yellow")
+    print_result(console, summary(content), sheets(content), missing_of(content))
 
 
 def _speed(engines: list[dict[str, Any]]) -> Sheet:

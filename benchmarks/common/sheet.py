@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
 
@@ -44,3 +46,22 @@ class Sheet:
         )
         caption = f"\n\n{self.caption}" if self.caption else ""
         return f"**{self.title}**\n\n{body}{caption}\n"
+
+
+def print_result(console: Console, summary: str, sheets: Sequence[Sheet], missing: Sequence[str]) -> None:
+    """All that a comparison has to say: what it was made of, its tables, and what it lacks."""
+    console.print(f"\n{summary}", highlight=False)
+    for sheet in sheets:
+        console.print(sheet.rich())
+    for sentence in missing:
+        console.print(f"missing {sentence}", highlight=False, style="yellow")
+
+
+def missing_of(content: dict[str, Any]) -> list[str]:
+    """The engines or stores of a result that could not be measured, and why."""
+    return [
+        f"{one[kind]}: {one['missing']}"
+        for kind in ("engine", "store")
+        for one in content.get(f"{kind}s", ())
+        if one["missing"] is not None
+    ]

@@ -9,7 +9,7 @@ from rich.console import Console
 from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.report import summary
 from benchmarks.common.machine import describe
-from benchmarks.common.sheet import Sheet
+from benchmarks.common.sheet import Sheet, missing_of, print_result
 from benchmarks.durable.runner import Measured
 
 
@@ -36,17 +36,8 @@ def sheets(content: dict[str, Any]) -> list[Sheet]:
     return [_inserts(present), _recalls(present), _ways(present)]
 
 
-def missing(content: dict[str, Any]) -> list[str]:
-    """The stores that could not be measured, and why."""
-    return [f"{one['store']}: {one['missing']}" for one in content["stores"] if one["missing"] is not None]
-
-
 def print_tables(content: dict[str, Any], console: Console) -> None:
-    console.print(f"\n{summary(content)}", highlight=False)
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    for sentence in missing(content):
-        console.print(f"missing {sentence}", highlight=False, style="yellow")
+    print_result(console, summary(content), sheets(content), missing_of(content))
 
 
 def _inserts(stores: list[dict[str, Any]]) -> Sheet:
