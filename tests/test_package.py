@@ -95,7 +95,15 @@ def test_the_source_distribution_holds_what_building_and_testing_need_and_nothin
     native = {path.relative_to(ROOT).as_posix() for path in (ROOT / "src/native").rglob("*.cpp")}
     assert native <= names
     tops = {name.split("/")[0] for name in names}
-    allowed = {"pyproject.toml", "PKG-INFO", "CMakeLists.txt", "Makefile", "README.md", "CHANGELOG.md", "LICENSE"}
+    allowed = {
+        "pyproject.toml",
+        "PKG-INFO",
+        "CMakeLists.txt",
+        "Makefile",
+        "README.md",
+        "CHANGELOG.md",
+        "LICENSE",
+    }
     assert tops == allowed | {"cmake", "src", "tests", "benchmarks", "docs"}
     assert not [name for name in names if name.startswith(("benchmarks/.cache", "benchmarks/results"))]
     assert not [name for name in names if name.endswith((".so", ".pyc"))]
