@@ -5,8 +5,15 @@
 
 namespace engram::tier {
 
-LiveRows::LiveRows(std::size_t rows)
-    : rows_(rows), words_(std::make_unique<std::atomic<std::uint64_t>[]>((rows + 63) / 64)) {}
+LiveRows::LiveRows(std::size_t rows, Begin begin)
+    : rows_(rows), words_(std::make_unique<std::atomic<std::uint64_t>[]>((rows + 63) / 64)) {
+  if (begin == Begin::kAlive) return;
+  for (std::size_t row = 0; row < rows; row += 64) {
+    const std::size_t left = rows - row;
+    word(static_cast<Row>(row)) = left < 64 ? (std::uint64_t{1} << left) - 1 : ~std::uint64_t{0};
+  }
+  dead_ = rows;
+}
 
 bool LiveRows::counted(Row row, std::uint64_t snapshot) const {
   if (recent_count_.load(std::memory_order_acquire) == 0) return false;
@@ -32,6 +39,12 @@ bool LiveRows::bury(Row row) {
   recent_.erase(row);
   recent_count_.store(recent_.size(), std::memory_order_release);
   return died;
+}
+
+void LiveRows::revive(Row row) {
+  const std::lock_guard lock(mutex_);
+  word(row).fetch_and(~bit(row), std::memory_order_release);
+  dead_.fetch_sub(1, std::memory_order_relaxed);
 }
 
 void LiveRows::settle(std::uint64_t oldest) {

@@ -5,7 +5,8 @@
 // an older recall may still count them.
 //
 // Invariants:
-//  (1) A row that is dead stays dead: kill() and bury() change it once.
+//  (1) A row that is dead stays dead: kill() and bury() change it once. Only a row that was dead from the
+//      beginning comes to life, and once.
 //  (2) counts(row, snapshot) holds if and only if the row is alive, or was killed with snapshot < dead_at.
 //  (3) A set bit is published after the entry that says since when.
 #pragma once
@@ -25,8 +26,9 @@ namespace engram::tier {
 
 class LiveRows {
  public:
-  // All alive.
-  explicit LiveRows(std::size_t rows);
+  // kDead: for a segment whose rows are shown one after another, each by revive().
+  enum class Begin : std::uint8_t { kAlive, kDead };
+  explicit LiveRows(std::size_t rows, Begin begin = Begin::kAlive);
 
   std::size_t rows() const { return rows_; }
   std::size_t dead_count() const { return dead_.load(std::memory_order_relaxed); }
@@ -43,6 +45,8 @@ class LiveRows {
   bool kill(Row row, std::uint64_t dead_at);
   // Dead to everybody at once, older recalls included. False: it was dead already (and now to everybody).
   bool bury(Row row);
+  // Alive from now on, for a row that began dead and was not touched since.
+  void revive(Row row);
   // Forgets since when rows are dead that died at or before `oldest`: no recall of a snapshot below it is
   // left or will begin.
   void settle(std::uint64_t oldest);
