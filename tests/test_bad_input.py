@@ -381,14 +381,30 @@ def test_a_store_of_a_newer_version_is_refused(folder: Path, file: str) -> None:
         store.store("a", GOOD)
     path = folder / file
     written = bytearray(path.read_bytes())
-    at = 8 if file == "manifest" else 60  # the format version; SQLite's user_version
-    written[at : at + 4] = (99).to_bytes(4, "little" if file == "manifest" else "big")
+    if file == "manifest":
+        written[8:12] = (99).to_bytes(4, "little")
+        written[48:52] = engram._native.crc32c(bytes(written[:48])).to_bytes(4, "little")
+    else:  # SQLite's user_version holds it twice
+        written[60:64] = (99 * 0x10001).to_bytes(4, "big")
     path.write_bytes(written)
 
     for read_only in (False, True):
         with pytest.raises(engram.UnsupportedFormat, match=r"99.*upgrade"):
             engram.open(folder, read_only=read_only)
     assert path.read_bytes() == bytes(written)
+
+
+@pytest.mark.parametrize(("file", "at"), [("manifest", 8), ("catalog.sqlite", 63)])
+def test_a_flipped_bit_in_a_version_is_damage_and_no_newer_version(folder: Path, file: str, at: int) -> None:
+    with engram.open(folder, DIM) as store:
+        store.store("a", GOOD)
+    written = bytearray((folder / file).read_bytes())
+    for bit in range(8):
+        flipped = bytearray(written)
+        flipped[at] ^= 1 << bit
+        (folder / file).write_bytes(flipped)
+        with pytest.raises(engram.CorruptionError, match="engram repair"):
+            engram.open(folder, read_only=True)
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_with_its_name(tmp_path: Path) -> None:

@@ -26,8 +26,8 @@ def begin(folder: Path, new: Path, report: RepairReport) -> None:
     (new / _ASIDE).mkdir()
     report.save(new / _ASIDE / _REPORT)
     _sync_all(new)
-    _native.rename(str(new), str(folder / READY))
-    _native.sync_folder(str(folder))
+    _native.rename(new, folder / READY)
+    _native.sync_folder(folder)
 
 
 def is_under_way(folder: Path) -> bool:
@@ -39,9 +39,9 @@ def finish(folder: Path) -> RepairReport:
     ready = folder / READY
     if (ready / _ASIDE).exists():
         _move([each for each in folder.iterdir() if _is_of_a_store(each.name)], ready / _ASIDE)
-        _native.rename(str(ready / _ASIDE), str(folder / f"damaged-{_last_aside(folder) + 1}"))
-        _native.sync_folder(str(folder))
-        _native.sync_folder(str(ready))
+        _native.rename(ready / _ASIDE, folder / f"damaged-{_last_aside(folder) + 1}")
+        _native.sync_folder(folder)
+        _native.sync_folder(ready)
     aside = folder / f"damaged-{_last_aside(folder)}"
     report = RepairReport.load(aside / _REPORT)
     report.kept_aside = str(aside)
@@ -61,10 +61,10 @@ def clear(folder: Path) -> None:
 
 def _move(files: list[Path], to: Path) -> None:
     for file in sorted(files):
-        _native.rename(str(file), str(to / file.name))
-    _native.sync_folder(str(to))
+        _native.rename(file, to / file.name)
+    _native.sync_folder(to)
     for folder in {file.parent for file in files}:
-        _native.sync_folder(str(folder))
+        _native.sync_folder(folder)
 
 
 def _is_of_a_store(name: str) -> bool:
@@ -81,5 +81,5 @@ def _sync_all(folder: Path) -> None:
         if each.is_dir():
             _sync_all(each)
         else:
-            _native.sync_file(str(each))
-    _native.sync_folder(str(folder))
+            _native.sync_file(each)
+    _native.sync_folder(folder)

@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+_PATHS = "surrogateescape"  # a path need not be UTF-8
+
 
 @dataclass(frozen=True)
 class Stretch:
@@ -65,10 +67,11 @@ class RepairReport:
 
     def save(self, file: Path) -> None:
         """Writes it beside the damaged files."""
-        file.write_text(json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=1), encoding="utf-8")
+        text = json.dumps(dataclasses.asdict(self), ensure_ascii=False, indent=1)
+        file.write_bytes(text.encode("utf-8", _PATHS))
 
     @staticmethod
     def load(file: Path) -> RepairReport:
-        fields = json.loads(file.read_text(encoding="utf-8"))
+        fields = json.loads(file.read_bytes().decode("utf-8", _PATHS))
         fields["unreadable"] = [Stretch(**each) for each in fields["unreadable"]]
         return RepairReport(**fields)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import _heads, _native
+from . import _native
 from ._errors import CorruptionError, DimensionMismatch, EngramError, InvalidInput, UnsupportedFormat
 from ._repair_report import RepairReport, Stretch
 from .catalog import Row
@@ -96,9 +96,8 @@ class Salvage:
     def _read_manifest(self) -> tuple[int, str, int, int] | None:
         file = self._folder / "manifest"
         try:
-            found = _native.read_manifest(str(self._folder))
-        except (CorruptionError, UnsupportedFormat) as error:
-            _raise_if_newer(error, file)
+            found = _native.read_manifest(self._folder)
+        except CorruptionError as error:
             self.report.damage.append(str(error))
             return None
         if found is None:
@@ -130,14 +129,16 @@ class Salvage:
         found = Checkpoint()
         graph, rows = (self._folder / f"hot-{generation}.{kind}" for kind in ("graph", "rows"))
         try:
-            found.graph = _native.SalvagedGraph(str(graph))
+            found.graph = _native.SalvagedGraph(graph)
+        except UnsupportedFormat:
+            raise
         except EngramError as error:
-            _raise_if_newer(error, graph)
             damage.append(str(error) if graph.exists() else f"the checkpoint file {graph} is missing")
         try:
-            found.lsn, found.rows = _native.salvage_rows(str(rows))
+            found.lsn, found.rows = _native.salvage_rows(rows)
+        except UnsupportedFormat:
+            raise
         except EngramError as error:
-            _raise_if_newer(error, rows)
             damage.append(str(error) if rows.exists() else f"the checkpoint file {rows} is missing")
         return found
 
@@ -205,8 +206,8 @@ class Salvage:
         wal = self._folder / "wal"
         if not wal.is_dir():
             self.report.damage.append(f"the log {wal} is missing")
-        begin, end, unreadable = _native.salvage_log(str(wal), self.dim, False, see)
-        stretches = [Stretch(*each) for each in unreadable]
+        begin, end, unreadable = _native.salvage_log(wal, self.dim, False, see)
+        stretches = [Stretch(str(file), *rest) for file, *rest in unreadable]
         first = max(self._base, _FIRST_LSN)
         if begin > first:
             stretches.insert(0, Stretch(str(wal), 0, 0, first, begin))
@@ -248,8 +249,3 @@ class Salvage:
             report.outdated = sorted(
                 id for key, id in kept.items() if key < catalog.applied and key not in catalog.keys
             )
-
-
-def _raise_if_newer(error: EngramError, file: Path) -> None:
-    if isinstance(error, UnsupportedFormat) and not _heads.is_damaged(file):
-        raise error

@@ -23,6 +23,7 @@ from ._errors import CorruptionError, EngramError, OutOfSpace, StoreClosed, Unsu
 from .catalog import CatalogRow, Row
 
 SCHEMA_VERSION = 1
+_TWICE = 0x10001  # user_version holds the version in both its halves: SQLite's header has no checksum
 APPLICATION_ID = 0x456E4772  # "EnGr", in the header of the file
 
 _SCHEMA = (
@@ -31,7 +32,7 @@ _SCHEMA = (
     "CREATE TABLE applied (one INTEGER PRIMARY KEY CHECK (one = 1), lsn INTEGER NOT NULL,"
     " crc INTEGER NOT NULL, syncs INTEGER NOT NULL)",
     f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {SCHEMA_VERSION}",
+    f"PRAGMA user_version = {SCHEMA_VERSION * _TWICE}",
 )
 _READ = "SELECT key, id, content, metadata, confidence, created_at, crc FROM memories "
 _PLACES = "(?,?,?,?,?,?,?)"
@@ -215,9 +216,11 @@ class SqliteCatalog:
         (version,) = self._writer.execute("PRAGMA user_version").fetchone()
         if application != APPLICATION_ID:
             raise self._damaged(f"it carries the mark {application:#x} instead of {APPLICATION_ID:#x}")
-        if version > SCHEMA_VERSION:
+        if version % _TWICE != 0 or version <= 0:
+            raise self._damaged(f"its format version reads {version:#x}")
+        if version > SCHEMA_VERSION * _TWICE:
             raise UnsupportedFormat(
-                f"{self._file} has the format version {version}, this Engram reads up to {SCHEMA_VERSION}: "
+                f"{self._file} has the format version {version // _TWICE}, this Engram reads up to {SCHEMA_VERSION}: "
                 "upgrade engram-store"
             )
         found = self._writer.execute("SELECT lsn, crc FROM applied").fetchall()

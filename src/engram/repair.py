@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from . import _exchange, _heads, _native
+from . import _exchange, _native
 from ._checks import check_int, check_word
-from ._errors import CorruptionError, EngramError, InvalidInput, UnsupportedFormat
+from ._errors import CorruptionError, EngramError, InvalidInput
 from ._repair_report import RepairReport, Stretch
 from ._salvage import Piece, Salvage
 from .catalog_open import FILE_NAME
@@ -48,7 +48,7 @@ def repair(
     if metric is not None:
         check_word("metric", metric, ("cosine", "l2", "ip"))
     _check_is_store(folder)
-    lock = _native.FolderLock(str(folder))
+    lock = _native.FolderLock(folder)
     try:
         if _exchange.is_under_way(folder):
             report = _exchange.finish(folder)
@@ -60,7 +60,7 @@ def repair(
     damage = _find_damage(folder)
     if damage is None:
         return RepairReport(kept=_count(folder))
-    lock = _native.FolderLock(str(folder))
+    lock = _native.FolderLock(folder)
     try:
         return _rebuild(folder, damage, dim, metric)
     finally:
@@ -83,11 +83,6 @@ def _find_damage(folder: Path) -> str | None:
             store.verify()
     except CorruptionError as error:
         return str(error)
-    except UnsupportedFormat:
-        damage = _heads.any_damaged(folder)
-        if damage is None:
-            raise
-        return damage
     return None
 
 
@@ -122,7 +117,7 @@ def _build(salvage: Salvage, wal: Path, new: Path) -> None:
         def see(entries: list[Any]) -> None:
             _put(store, salvage.in_log(entries))
 
-        _native.salvage_log(str(wal), salvage.dim, True, see)
+        _native.salvage_log(wal, salvage.dim, True, see)
         store.flush()
         store.checkpoint()
     with open_store(new, read_only=True) as store:

@@ -78,6 +78,7 @@ class DyingFile final : public File {
     file_->sync_data();
   }
   std::uint64_t size() const override { return file_->size(); }
+  bool is_named() const override { return file_->is_named(); }
   void truncate(std::uint64_t size) override {
     countdown_.die_if_due("truncate");
     file_->truncate(size);

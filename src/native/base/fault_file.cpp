@@ -27,6 +27,7 @@ struct FaultFileSystem::Node {
   };
 
   bool folder = false;
+  bool named = true;
 
   std::vector<std::byte> now;
   std::vector<std::byte> durable;
@@ -125,6 +126,11 @@ class FaultFileSystem::OpenFile final : public File {
   std::uint64_t size() const override {
     const Lock lock = files_.begin(Call::kSize, path_);
     return node_->now.size();
+  }
+
+  bool is_named() const override {
+    const Lock lock(files_.mutex_);
+    return node_->named;
   }
 
   void truncate(std::uint64_t size) override {
@@ -357,7 +363,10 @@ void FaultFileSystem::rename(const Path& from, const Path& to) {
   if (!node) fail(ENOENT, from);
   if (from.parent_path() != to.parent_path()) fail(EXDEV, from);  // nothing of ours does that
   const NodePtr folder = folder_of(to);
-  if (const NodePtr replaced = find(to)) size_ -= replaced->now.size();
+  if (const NodePtr replaced = find(to)) {
+    size_ -= replaced->now.size();
+    replaced->named = false;
+  }
   folder->note(from.filename().string(), nullptr, true);
   folder->note(to.filename().string(), node);
 }
@@ -367,6 +376,7 @@ void FaultFileSystem::remove(const Path& path) {
   const NodePtr node = find(path);
   if (!node) fail(ENOENT, path);
   size_ -= node->now.size();
+  node->named = false;
   folder_of(path)->note(path.filename().string(), nullptr);
 }
 

@@ -144,11 +144,9 @@ class PosixFile final : public File {
     if (sync_descriptor(descriptor_.get()) != 0) fail(errno, "sync", path_);
   }
 
-  std::uint64_t size() const override {
-    struct stat status{};
-    if (::fstat(descriptor_.get(), &status) != 0) fail(errno, "look up the size of", path_);
-    return static_cast<std::uint64_t>(status.st_size);
-  }
+  std::uint64_t size() const override { return static_cast<std::uint64_t>(look_up().st_size); }
+
+  bool is_named() const override { return look_up().st_nlink > 0; }
 
   void truncate(std::uint64_t size) override {
     if (beyond_off_t(size, 0)) fail(EOVERFLOW, "truncate", path_);
@@ -181,6 +179,12 @@ class PosixFile final : public File {
   void abandon() noexcept override { descriptor_.close(); }
 
  private:
+  struct stat look_up() const {
+    struct stat status{};
+    if (::fstat(descriptor_.get(), &status) != 0) fail(errno, "look up", path_);
+    return status;
+  }
+
   // Writes all of `vector` (`bytes` in all), going on after a short write.
   void write_vector(std::uint64_t offset, std::span<iovec> vector, std::size_t bytes) {
     if (beyond_off_t(offset, bytes)) fail(EOVERFLOW, "write", path_);

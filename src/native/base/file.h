@@ -46,6 +46,8 @@ class File {
   virtual void write_at(std::uint64_t offset, std::span<const Bytes> parts) = 0;
   virtual void sync_data() = 0;  // fdatasync
   virtual std::uint64_t size() const = 0;
+  // False once no name leads to it any more: what is written to it is gone with its last user.
+  virtual bool is_named() const = 0;
   virtual void truncate(std::uint64_t size) = 0;
   // Reserves blocks for [offset, offset + size) and extends the file to hold them, reading as zeros.
   virtual void allocate(std::uint64_t offset, std::uint64_t size) = 0;

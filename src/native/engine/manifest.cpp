@@ -9,12 +9,15 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/head.h"
 #include "simd/kernels.h"
 
 namespace engram::engine {
 namespace {
 
 constexpr std::uint64_t kMagic = 0x4E414D4D4152474Eull;  // "NGRAMMAN", little-endian
+constexpr HeadLayout kHead{kMagic, kFormatVersion, 48};
+constexpr std::size_t kVersionEnd = 12;
 constexpr std::size_t kBytes = 56;
 
 std::vector<std::byte> encode(const Manifest& manifest) {
@@ -40,15 +43,10 @@ std::vector<std::byte> encode(const Manifest& manifest) {
 }
 
 Manifest decode(const Path& path, Bytes bytes) {
+  if (const char* const fault = fault_of_head(bytes, kHead, path)) refuse(path, 0, fault);
+  if (bytes.size() != kBytes) refuse(path, bytes.size(), "its length is wrong");
   ByteReader reader(bytes);
-  const auto magic = reader.get<std::uint64_t>();
-  const auto version = reader.get<std::uint32_t>();
-  if (!reader.ok() || magic != kMagic) refuse(path, 0, "it does not begin as a manifest does");
-  if (version > kFormatVersion) {
-    throw UnsupportedFormat(path.string() + " has format version " + std::to_string(version) +
-                            ", this Engram reads up to " + std::to_string(kFormatVersion) +
-                            ": upgrade engram-store to open it");
-  }
+  reader.get_bytes(kVersionEnd);
   Manifest manifest;
   manifest.dim = reader.get<std::uint32_t>();
   const auto metric = reader.get<std::uint32_t>();
@@ -56,11 +54,6 @@ Manifest decode(const Path& path, Bytes bytes) {
   manifest.hash_seed = reader.get<std::uint64_t>();
   manifest.generation = reader.get<std::uint64_t>();
   manifest.checkpoint_lsn = reader.get<std::uint64_t>();
-  const std::size_t checked = reader.position();
-  const auto expected = reader.get<std::uint32_t>();
-  reader.get<std::uint32_t>();
-  if (!reader.ok() || bytes.size() != kBytes) refuse(path, bytes.size(), "its length is wrong");
-  if (crc32c(0, bytes.first(checked)) != expected) refuse(path, checked, "its checksum is wrong");
   if (manifest.dim == 0 || manifest.dim > simd::kMaxDimension || metric > 2) {
     refuse(path, 12, "its dimension or metric is impossible");
   }

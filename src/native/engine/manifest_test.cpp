@@ -5,8 +5,11 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <span>
 #include <string>
 
+#include "base/bytes.h"
+#include "base/crc32c.h"
 #include "base/error.h"
 #include "engine/temporary_folder.h"
 
@@ -59,7 +62,7 @@ TEST(Manifest, EveryTruncationAndEverySingleBitFlipIsRefused) {
     std::string flipped = whole;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << bit % 8));
     spill(path, flipped);
-    EXPECT_THROW(read_manifest(FileSystem::system(), folder.path()), Error) << bit;
+    EXPECT_THROW(read_manifest(FileSystem::system(), folder.path()), CorruptionError) << bit;
   }
 }
 
@@ -68,6 +71,8 @@ TEST(Manifest, ANewerVersionIsNamedAsSuch) {
   write_manifest(FileSystem::system(), folder.path(), example());
   std::string bytes = slurp(manifest_path(folder.path()));
   bytes[8] = 2;
+  const Bytes head = std::as_bytes(std::span(bytes).first(48));
+  store_le(reinterpret_cast<std::byte*>(bytes.data()) + head.size(), crc32c(0, head));
   spill(manifest_path(folder.path()), bytes);
   EXPECT_THROW(read_manifest(FileSystem::system(), folder.path()), UnsupportedFormat);
 }

@@ -7,6 +7,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/head.h"
 #include "engine/entry.h"
 
 namespace engram::engine {
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::uint64_t kMagic = 0x53574F524D41524Eull;  // "NRAMROWS", little-endian
 constexpr std::uint32_t kVersion = 1;
+constexpr HeadLayout kHead{kMagic, kVersion, 40};
+constexpr std::size_t kVersionEnd = 12;
 constexpr std::size_t kHeaderBytes = 48;
 
 template <class T>
@@ -49,24 +52,14 @@ std::vector<std::byte> encode(const Header& header) {
 }
 
 Header decode(Bytes bytes, const Path& path) {
+  if (const char* const fault = fault_of_head(bytes, kHead, path)) refuse(path, 0, fault);
   ByteReader reader(bytes);
-  if (reader.get<std::uint64_t>() != kMagic || !reader.ok()) refuse(path, 0, "it does not begin as one does");
-  const auto version = reader.get<std::uint32_t>();
-  if (version > kVersion) {
-    throw UnsupportedFormat(path.string() + " has format version " + std::to_string(version) +
-                            ", this Engram reads up to " + std::to_string(kVersion) +
-                            ": upgrade engram-store to open it");
-  }
+  reader.get_bytes(kVersionEnd);
   Header header;
   header.body_crc = reader.get<std::uint32_t>();
   header.lsn = reader.get<std::uint64_t>();
   header.count = reader.get<std::uint64_t>();
   header.id_bytes = reader.get<std::uint64_t>();
-  const std::size_t checked = reader.position();
-  const auto expected = reader.get<std::uint32_t>();
-  reader.get<std::uint32_t>();
-  if (!reader.ok() || crc32c(0, bytes.first(checked)) != expected)
-    refuse(path, 0, "its header's checksum is wrong");
   return header;
 }
 

@@ -4,12 +4,15 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/head.h"
+
 namespace engram::hnsw::format {
 
 inline constexpr std::uint64_t kMagic = 0x3158444E494D4745;  // "EGMINDX1", little-endian
 inline constexpr std::uint32_t kVersion = 1;
 inline constexpr std::size_t kAlignment = 64;  // where sections begin
 inline constexpr std::size_t kHeaderBytes = 128;
+inline constexpr HeadLayout kHead{kMagic, kVersion, kHeaderBytes - 4};
 inline constexpr std::size_t kSectionBytes = 64;  // a section's own header, before its payload
 inline constexpr std::size_t kMostLevels = 24;
 

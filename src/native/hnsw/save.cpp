@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/head.h"
 #include "hnsw/format.h"
 #include "hnsw/impl.h"
 
@@ -110,18 +111,8 @@ class Reader {
 
   Header header() {
     std::array<std::byte, format::kHeaderBytes> bytes;
-    if (file_.read_at(0, bytes) < 16 || load_le<std::uint64_t>(bytes.data()) != format::kMagic) {
-      corrupt(0, "it does not begin as an index file does");
-    }
-    if (const auto version = load_le<std::uint32_t>(bytes.data() + 8); version != format::kVersion) {
-      throw UnsupportedFormat("index file " + path_ + " has format version " + std::to_string(version) +
-                              ", this Engram reads version " + std::to_string(format::kVersion) +
-                              ": use the Engram that wrote it, or a newer one");
-    }
-    if (size_ < format::kHeaderBytes) corrupt(size_, "it ends within its header");
-    const auto crc = load_le<std::uint32_t>(bytes.data() + format::kHeaderBytes - 4);
-    if (crc != crc32c(0, std::span(bytes).first(format::kHeaderBytes - 4)))
-      corrupt(0, "its header's checksum differs");
+    const Bytes read = Bytes(bytes).first(file_.read_at(0, bytes));
+    if (const char* const fault = fault_of_head(read, format::kHead, path_)) corrupt(0, fault);
     at_ = format::kHeaderBytes;
     return decode(bytes);
   }

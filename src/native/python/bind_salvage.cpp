@@ -1,5 +1,6 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
+#include <pybind11/stl/filesystem.h>
 
 #include <array>
 #include <cstring>
@@ -12,6 +13,7 @@
 #include "engine/salvage.h"
 #include "hnsw/graph.h"
 #include "python/bindings.h"
+#include "python/gil.h"
 
 namespace py = pybind11;
 
@@ -28,13 +30,13 @@ FileSystem& files() {
   return FileSystem::system();
 }
 
-std::optional<py::tuple> manifest(const std::string& folder) {
+std::optional<py::tuple> manifest(const Path& folder) {
   const std::optional<engine::Manifest> found = engine::read_manifest(files(), folder);
   if (!found) return std::nullopt;
   return py::make_tuple(found->dim, name_of(found->metric), found->generation, found->checkpoint_lsn);
 }
 
-py::tuple rows(const std::string& path) {
+py::tuple rows(const Path& path) {
   const engine::SalvagedRows found = engine::salvage_rows(files(), path);
   py::list all;
   std::size_t begin = 0;
@@ -68,23 +70,22 @@ py::list entries_of(std::uint64_t lsn, const std::vector<engine::Decoded>& entri
   return all;
 }
 
-py::tuple log(const std::string& folder, std::size_t dim, bool vectors, const py::function& see) {
+py::tuple log(const Path& folder, std::size_t dim, bool vectors, const py::function& see) {
   const wal::Salvaged found = engine::salvage_log(
       files(), folder, dim, [&](std::uint64_t lsn, const std::vector<engine::Decoded>& entries) {
-        if (PyErr_CheckSignals() != 0) throw py::error_already_set();
-        see(entries_of(lsn, entries, dim, vectors));
+        if (or_stay([] { return PyErr_CheckSignals(); }) != 0) throw py::error_already_set();
+        call_python(see, entries_of(lsn, entries, dim, vectors));
       });
   py::list unreadable;
   for (const wal::Unreadable& each : found.unreadable) {
-    unreadable.append(py::make_tuple(each.file.string(), each.offset, each.bytes, each.begin, each.end));
+    unreadable.append(py::make_tuple(each.file, each.offset, each.bytes, each.begin, each.end));
   }
   return py::make_tuple(found.begin, found.end, unreadable);
 }
 
 class Graph {
  public:
-  explicit Graph(const std::string& path)
-      : graph_(hnsw::Graph::load(*files().open(path, OpenMode::kRead), path)) {}
+  explicit Graph(const Path& path) : graph_(hnsw::Graph::load(*files().open(path, OpenMode::kRead), path)) {}
   const hnsw::Options& options() const { return graph_->options(); }
   py::dict slots() const {
     py::dict all;
@@ -105,7 +106,7 @@ class Graph {
 // The lock of a store that is not opened; given back when it is released or dropped.
 class Lock {
  public:
-  explicit Lock(const std::string& folder)
+  explicit Lock(const Path& folder)
       : lock_(std::make_unique<engine::FolderLock>(files(), folder, LockMode::kExclusive)) {}
   void release() { lock_.reset(); }
 
@@ -116,9 +117,9 @@ class Lock {
 }  // namespace
 
 void bind_salvage(py::module_& module) {
-  py::class_<Lock>(module, "FolderLock").def(py::init<std::string>()).def("release", &Lock::release);
+  py::class_<Lock>(module, "FolderLock").def(py::init<const Path&>()).def("release", &Lock::release);
   py::class_<Graph>(module, "SalvagedGraph")
-      .def(py::init<std::string>())
+      .def(py::init<const Path&>())
       .def_property_readonly("dim", [](const Graph& self) { return self.options().dim; })
       .def_property_readonly("metric", [](const Graph& self) { return name_of(self.options().metric); })
       .def("slots", &Graph::slots)
@@ -127,12 +128,11 @@ void bind_salvage(py::module_& module) {
   module.def("salvage_rows", &rows, py::arg("path"));
   module.def("salvage_log", &log, py::arg("folder"), py::arg("dim"), py::arg("vectors"), py::arg("see"));
   // The steps of a repair go through the file layer, so that tests can let a process die at each.
-  module.def("rename", [](const std::string& from, const std::string& to) { files().rename(from, to); });
-  module.def("remove", [](const std::string& path) { files().remove(path); });
-  module.def("make_folder", [](const std::string& path) { files().make_folder(path); });
-  module.def("sync_folder", [](const std::string& path) { files().sync_folder(path); });
-  module.def("sync_file",
-             [](const std::string& path) { files().open(path, OpenMode::kReadWrite)->sync_data(); });
+  module.def("rename", [](const Path& from, const Path& to) { files().rename(from, to); });
+  module.def("remove", [](const Path& path) { files().remove(path); });
+  module.def("make_folder", [](const Path& path) { files().make_folder(path); });
+  module.def("sync_folder", [](const Path& path) { files().sync_folder(path); });
+  module.def("sync_file", [](const Path& path) { files().open(path, OpenMode::kReadWrite)->sync_data(); });
 }
 
 }  // namespace engram::python

@@ -96,9 +96,7 @@ void recover(Store& store, const py::function& step) {
   const Released released;
   store.recover([&step] {
     const Acquired gil;
-    const auto done = py::reinterpret_steal<py::object>(
-        or_stay([&step] { return PyObject_CallObject(step.ptr(), nullptr); }));
-    if (!done) throw py::error_already_set();
+    call_python(step);
   });
 }
 

@@ -26,6 +26,15 @@ auto or_stay(Call&& call) {
   }
 }
 
+// What Python's `function` returns for `arguments`. Errors: py::error_already_set.
+template <class... Arguments>
+pybind11::object call_python(const pybind11::function& function, const Arguments&... arguments) {
+  PyObject* const result =
+      or_stay([&] { return PyObject_CallFunctionObjArgs(function.ptr(), arguments.ptr()..., nullptr); });
+  if (result == nullptr) throw pybind11::error_already_set();
+  return pybind11::reinterpret_steal<pybind11::object>(result);
+}
+
 // Without the GIL while it lives. As a local, or as py::call_guard<Released>.
 class Released {
  public:

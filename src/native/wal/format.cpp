@@ -35,22 +35,17 @@ void encode(const SegmentHeader& header, std::byte* at) {
   store_le(at + kSegmentChecksumAt, crc32c(0, {at, kSegmentChecksumAt}));
 }
 
-HeaderState decode(Bytes bytes, SegmentHeader& header) {
-  if (bytes.size() < kSegmentHeaderBytes) return HeaderState::kDamaged;
+HeadState decode(Bytes bytes, SegmentHeader& header) {
+  const HeadState state = judge_head(bytes, {kSegmentMagic, kFormatVersion, kSegmentChecksumAt});
+  if (state != HeadState::kGood) return state;
   const std::byte* at = bytes.data();
-  if (load_le<std::uint64_t>(at) != kSegmentMagic) return HeaderState::kDamaged;
-  // Before the version: a flipped bit in that must not pass for a newer Engram's work. Every version keeps
-  // magic, version and this checksum where they are.
-  const auto checksum = load_le<std::uint32_t>(at + kSegmentChecksumAt);
-  if (checksum != crc32c(0, {at, kSegmentChecksumAt})) return HeaderState::kDamaged;
-  if (load_le<std::uint32_t>(at + 8) > kFormatVersion) return HeaderState::kNewer;
   header.log_id = load_le<std::uint64_t>(at + 16);
   header.epoch = load_le<std::uint64_t>(at + 24);
   header.sequence = load_le<std::uint32_t>(at + 32);
   header.previous = load_le<std::uint32_t>(at + 36);
   header.base = load_le<std::uint64_t>(at + 40);
   header.synced = load_le<std::uint64_t>(at + 48);
-  return HeaderState::kGood;
+  return state;
 }
 
 void encode(const GroupHeader& header, std::byte* at) {

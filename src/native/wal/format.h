@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/head.h"
 #include "wal/types.h"
 
 namespace engram::wal {
@@ -45,8 +46,6 @@ struct SegmentHeader {
   Lsn synced = 0;              // all below was on stable storage when this was written
 };
 
-enum class HeaderState { kGood, kDamaged, kNewer };
-
 struct GroupHeader {
   std::uint64_t epoch = 0;
   Lsn first = 0;              // the LSN of its first record
@@ -66,8 +65,8 @@ void encode(const SegmentHeader& header, std::byte* at);
 void encode(const GroupHeader& header, std::byte* at);
 void encode(const RecordHeader& header, std::byte* at);
 
-// kNewer: whole, but of a format version above kFormatVersion.
-HeaderState decode(Bytes bytes, SegmentHeader& header);
+// `header` is filled when it is kGood.
+HeadState decode(Bytes bytes, SegmentHeader& header);
 // Nothing unless `bytes` begins with a whole group header of that epoch.
 std::optional<GroupHeader> decode_group(Bytes bytes, std::uint64_t epoch);
 RecordHeader decode_record(const std::byte* at);

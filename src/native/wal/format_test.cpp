@@ -48,7 +48,7 @@ TEST(LogFormat, TheSegmentHeaderOfVersionOne) {
             "00000000"
             "9bd38602");
   SegmentHeader header;
-  ASSERT_EQ(decode(bytes, header), HeaderState::kGood);
+  ASSERT_EQ(decode(bytes, header), HeadState::kGood);
   EXPECT_EQ(header.log_id, a_segment().log_id);
   EXPECT_EQ(header.epoch, a_segment().epoch);
   EXPECT_EQ(header.sequence, 7u);

@@ -67,6 +67,15 @@ TEST(LogFaults, AFailedSyncEndsTheLogForAll) {
   EXPECT_EQ(committed, Texts{"one"});
 }
 
+TEST(LogFaults, AFolderThatIsRemovedUnderItFailsTheNextSync) {
+  FaultFileSystem files;
+  const std::unique_ptr<Log> log = open_log(files, {}, nullptr);
+  log->append(bytes_of("kept by nobody"), std::nullopt, 0);
+  for (const std::string& name : files.list(kFolder)) files.remove(kFolder / name);
+  EXPECT_THROW(log->append(bytes_of("lost"), std::nullopt, 0), DurabilityError);
+  EXPECT_TRUE(log->failed());
+}
+
 TEST(LogFaults, AFullDiskRefusesWithoutAHoleAndAcceptsAgain) {
   FaultFileSystem files;
   Texts committed;

@@ -36,11 +36,12 @@ SegmentHeader read_header(FileSystem& files, const Path& path, std::uint32_t seq
   const std::size_t size = files.open(path, OpenMode::kRead)->read_at(0, bytes);
   SegmentHeader header;
   switch (decode(Bytes(bytes).first(size), header)) {
-    case HeaderState::kGood:
+    case HeadState::kGood:
       break;
-    case HeaderState::kDamaged:  // never a torn write: it was synced before the file had this name
+    case HeadState::kForeign:
+    case HeadState::kDamaged:  // never a torn write: it was synced before the file had this name
       refuse(path, 0, quoted(path) + " is damaged at byte 0 or was never one: it has no whole header");
-    case HeaderState::kNewer:
+    case HeadState::kNewer:
       throw UnsupportedFormat(quoted(path) +
                               " was written by a newer Engram (this one reads format version " +
                               std::to_string(kFormatVersion) + "): upgrade engram-store to open it");

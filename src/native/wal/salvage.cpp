@@ -166,12 +166,13 @@ class Salvage {
     const auto memory = contents(*files_.open(path, OpenMode::kRead), bytes);
     Source source{path, {}, true};
     switch (decode(bytes, source.header)) {
-      case HeaderState::kGood:
+      case HeadState::kGood:
         break;
-      case HeaderState::kNewer:
+      case HeadState::kNewer:
         throw UnsupportedFormat("log segment " + path.filename().string() +
                                 " was written by a newer Engram: upgrade engram-store to repair it");
-      case HeaderState::kDamaged:
+      case HeadState::kForeign:
+      case HeadState::kDamaged:
         source.whole_header = false;
         if (const auto guessed = guess_header(bytes, sequence)) {
           source.header = *guessed;

@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
 #include <utility>
+
+#include "base/error.h"
 
 namespace engram::wal {
 namespace {
@@ -95,6 +98,12 @@ void Segment::append(std::span<const Bytes> parts, std::size_t bytes) {
   file_->write_at(end_, std::span(all).first(count));
   written_ = std::max({written_, end, fill_to_});
   end_ = end;
+}
+
+void Segment::check_named() const {
+  if (file_->is_named()) return;
+  throw IoError(ENOENT, path_.string(),
+                path_.string() + " was removed while the store was open: what is written to it is lost");
 }
 
 void Segment::trim() {

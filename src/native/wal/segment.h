@@ -49,6 +49,8 @@ class Segment {
   // At most kMostParts parts, `bytes` in all.
   void append(std::span<const Bytes> parts, std::size_t bytes);
   void sync() { file_->sync_data(); }
+  // Errors: IoError when the file was removed under us: a sync of it succeeds and saves nothing.
+  void check_named() const;
   // Gives the blocks after the last group back to the disk.
   void trim();
   void abandon() noexcept { file_->abandon(); }

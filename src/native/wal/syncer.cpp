@@ -47,6 +47,7 @@ void Syncer::sync_once(std::unique_lock<std::mutex>& lock) {
   const Clock::time_point begin = Clock::now();
   try {
     for (const std::shared_ptr<Segment>& segment : segments) segment->sync();
+    segments.back()->check_named();  // an earlier one may be all synced, and dropped at this moment
   } catch (const std::exception& error) {
     health_.fail(error.what());
   }
