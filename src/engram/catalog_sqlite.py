@@ -220,8 +220,8 @@ class SqliteCatalog:
             raise self._damaged(f"its format version reads {version:#x}")
         if version > SCHEMA_VERSION * _TWICE:
             raise UnsupportedFormat(
-                f"{self._file} has the format version {version // _TWICE}, this Engram reads up to {SCHEMA_VERSION}: "
-                "upgrade engram-store"
+                f"{self._file} has the format version {version // _TWICE}, this Engram reads up to "
+                f"{SCHEMA_VERSION}: upgrade engram-store"
             )
         found = self._writer.execute("SELECT lsn, crc FROM applied").fetchall()
         if len(found) != 1 or not isinstance(found[0][0], int) or _lsn_crc(found[0][0]) != found[0][1]:
