@@ -25,6 +25,16 @@ bool is_checkpoint_file(std::string_view name) {
                             "; run `engram repair` to rebuild it from what is whole");
 }
 
+std::unique_ptr<hnsw::Graph> load_graph(FileSystem& files, const Path& path) {
+  try {
+    return hnsw::Graph::load(*files.open(path, OpenMode::kRead), path);
+  } catch (const CorruptionError& error) {  // what helps with an index by itself is no help here
+    throw CorruptionError(error.file, error.offset,
+                          std::string(error.what()) +
+                              " (it belongs to a checkpoint: run `engram repair` to keep what can be kept)");
+  }
+}
+
 }  // namespace
 
 // The rows of every slot that counts just below `lsn`. The indexer is paused, so slots and rows hold still;
@@ -84,7 +94,7 @@ void Store::load_checkpoint() {
   for (const Path& path : {graph_file, rows_file}) {
     if (!files_.exists(path)) refuse(path, "it is missing");
   }
-  graph_ = hnsw::Graph::load(*files_.open(graph_file, OpenMode::kRead), graph_file);
+  graph_ = load_graph(files_, graph_file);
   if (graph_->options().dim != manifest_.dim || graph_->options().metric != manifest_.metric) {
     refuse(graph_file, "it is of another dimension or metric");
   }
