@@ -88,6 +88,9 @@ class DyingFile final : public File {
     file_->allocate(offset, size);
   }
   std::unique_ptr<Mapping> map() const override { return file_->map(); }
+  void advise(std::uint64_t offset, std::uint64_t size, Advice advice) const noexcept override {
+    file_->advise(offset, size, advice);
+  }
   bool try_lock(LockMode mode) override { return file_->try_lock(mode); }
   void abandon() noexcept override { file_->abandon(); }
 

@@ -86,6 +86,23 @@ int reserve_blocks(int descriptor, std::uint64_t offset, std::uint64_t size) {
 #endif
 }
 
+void advise_descriptor(int descriptor, std::uint64_t offset, std::uint64_t size, Advice advice) noexcept {
+#if defined(__APPLE__)
+  if (advice == Advice::kRandom) ::fcntl(descriptor, F_RDAHEAD, 0);
+  if (advice != Advice::kWillNeed) return;
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 30;
+  radvisory what{};
+  what.ra_offset = static_cast<off_t>(offset);
+  what.ra_count = static_cast<int>(size == 0 ? kMost : std::min(size, kMost));
+  ::fcntl(descriptor, F_RDADVISE, &what);
+#else
+  const int how = advice == Advice::kRandom     ? POSIX_FADV_RANDOM
+                  : advice == Advice::kWillNeed ? POSIX_FADV_WILLNEED
+                                                : POSIX_FADV_DONTNEED;
+  ::posix_fadvise(descriptor, static_cast<off_t>(offset), static_cast<off_t>(size), how);
+#endif
+}
+
 bool beyond_off_t(std::uint64_t offset, std::uint64_t size) {
   constexpr auto kMost = static_cast<std::uint64_t>(std::numeric_limits<off_t>::max());
   return offset > kMost || size > kMost - offset;
@@ -100,6 +117,14 @@ class PosixMapping final : public Mapping {
     if (size_ != 0) ::munmap(at_, size_);
   }
   Bytes bytes() const override { return {static_cast<const std::byte*>(at_), size_}; }
+
+  void expect_random(std::uint64_t offset, std::uint64_t size) const noexcept override {
+    if (offset >= size_) return;
+    const std::size_t page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t begin = offset / page * page;
+    const std::size_t end = offset + std::min<std::uint64_t>(size, size_ - offset);
+    ::madvise(static_cast<std::byte*>(at_) + begin, end - begin, MADV_RANDOM);
+  }
 
  private:
   void* at_;
@@ -167,6 +192,10 @@ class PosixFile final : public File {
     void* at = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, descriptor_.get(), 0);
     if (at == MAP_FAILED) fail(errno, "map", path_);
     return std::make_unique<PosixMapping>(at, bytes);
+  }
+
+  void advise(std::uint64_t offset, std::uint64_t size, Advice advice) const noexcept override {
+    if (!beyond_off_t(offset, size)) advise_descriptor(descriptor_.get(), offset, size, advice);
   }
 
   bool try_lock(LockMode mode) override {

@@ -30,11 +30,20 @@ enum class OpenMode {
 };
 enum class LockMode { kShared, kExclusive };
 
+// What is going to be done with a part of a file. Hints: a system that does not take them does without.
+enum class Advice {
+  kRandom,    // reads will be small and anywhere: read nothing ahead
+  kWillNeed,  // will be read soon: begin now, without waiting
+  kDontNeed,  // drop what is cached of it
+};
+
 // A read-only view of a whole file; stays valid until destroyed, whatever becomes of the File.
 class Mapping {
  public:
   virtual ~Mapping() = default;
   virtual Bytes bytes() const = 0;
+  // The pages of [offset, offset + size) will be touched one here, one there.
+  virtual void expect_random(std::uint64_t /*offset*/, std::uint64_t /*size*/) const noexcept {}
 };
 
 class File {
@@ -52,6 +61,8 @@ class File {
   // Reserves blocks for [offset, offset + size) and extends the file to hold them, reading as zeros.
   virtual void allocate(std::uint64_t offset, std::uint64_t size) = 0;
   virtual std::unique_ptr<Mapping> map() const = 0;
+  // For the `size` bytes from `offset` on; size 0: up to the end.
+  virtual void advise(std::uint64_t /*offset*/, std::uint64_t /*size*/, Advice /*advice*/) const noexcept {}
   // flock: false when another process (or another open of the same file) holds it otherwise.
   virtual bool try_lock(LockMode mode) = 0;
   // For the child side of a fork alone: closes the descriptor without touching what it stands for.

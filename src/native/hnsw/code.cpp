@@ -111,6 +111,12 @@ simd::CodeQuery make_query(const std::int8_t* values, std::int64_t value_sum, fl
 
 }  // namespace
 
+Coding coding_of(const float* vector, std::size_t dim, Metric metric, float shift) {
+  if (metric != Metric::kCosine) return {.factor = 1.0F, .shift = metric == Metric::kL2 ? shift : 0.0F};
+  const float norm2 = simd::active().dot(vector, vector, dim);
+  return {.factor = norm2 > 0 ? 1.0F / std::sqrt(norm2) : 1.0F, .shift = 0.0F};
+}
+
 void encode(const float* vector, std::size_t dim, Coding coding, std::byte* out) {
   const Range range = range_of(vector, dim, coding);
   auto* const values = reinterpret_cast<std::uint8_t*>(out + simd::kCodeHeaderBytes);

@@ -24,6 +24,9 @@ struct Coding {
   float shift = 0.0F;
 };
 
+// The coding of one vector, where `shift` is that of all under l2.
+Coding coding_of(const float* vector, std::size_t dim, Metric metric, float shift);
+
 // Writes the header and `dim` bytes to `out`.
 void encode(const float* vector, std::size_t dim, Coding coding, std::byte* out);
 

@@ -88,6 +88,26 @@ void Graph::each_present(const std::function<void(Slot)>& see) const {
   impl_->each_present(see);
 }
 
+Slot Graph::entry() const {
+  return impl_->entry_now().slot;
+}
+
+std::size_t Graph::level(Slot slot) const {
+  return impl_->nodes.level(slot);
+}
+
+std::span<const Slot> Graph::links(Slot slot, std::size_t level) const {
+  return impl_->nodes.links(slot, level);
+}
+
+std::span<const std::byte> Graph::code(Slot slot) const {
+  return {impl_->nodes.code(slot), impl_->nodes.code_bytes()};
+}
+
+float Graph::shift() const {
+  return impl_->shift;
+}
+
 void Graph::save(File& file) const {
   impl_->save(file);
 }

@@ -74,6 +74,13 @@ class Graph {
   using Guard = Epochs::Pin;
   Guard pin() const;
 
+  // The graph as it lies, for who writes it down elsewhere, with no insert or retire meanwhile.
+  Slot entry() const;  // kNoSlot: nothing was inserted
+  std::size_t level(Slot slot) const;
+  std::span<const Slot> links(Slot slot, std::size_t level) const;  // the first kNoSlot ends them
+  std::span<const std::byte> code(Slot slot) const;                 // hnsw/code.h
+  float shift() const;                                              // of the codes under l2
+
   void save(File& file) const;
   static std::unique_ptr<Graph> load(const File& file, const Path& path_for_errors);
 

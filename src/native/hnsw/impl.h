@@ -23,18 +23,6 @@
 
 namespace engram::hnsw {
 
-// Where every walk begins: the slot and the highest level there is.
-struct Entry {
-  Slot slot = kNoSlot;
-  std::size_t level = 0;
-
-  bool none() const { return slot == kNoSlot; }
-  std::uint64_t packed() const { return static_cast<std::uint64_t>(level) << 32 | slot; }
-  static Entry of(std::uint64_t packed) {
-    return {.slot = static_cast<Slot>(packed), .level = static_cast<std::size_t>(packed >> 32)};
-  }
-};
-
 // Whether a slot is alive, or was at the snapshot.
 struct AtSnapshot {
   const Nodes& nodes;
@@ -105,6 +93,7 @@ struct Graph::Impl {
 
   Coding coding_of(const float* vector) const;
   SpinLock& lock_of(Slot slot) const { return locks[slot % locks.size()]; }
+  std::size_t alive_now() const { return alive.load(std::memory_order_relaxed); }
   Entry entry_now() const { return Entry::of(entry.load(std::memory_order_acquire)); }
   Field field(const simd::CodeQuery& query, std::size_t level) const {
     return {.nodes = nodes, .kernels = kernels, .query = query, .dim = options.dim, .level = level};

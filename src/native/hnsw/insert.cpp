@@ -59,9 +59,7 @@ std::size_t Graph::Impl::level_of(Slot slot) const {
 }
 
 Coding Graph::Impl::coding_of(const float* vector) const {
-  if (options.metric != Metric::kCosine) return {.factor = 1.0F, .shift = shift};
-  const float norm2 = kernels.dot(vector, vector, options.dim);
-  return {.factor = norm2 > 0 ? 1.0F / std::sqrt(norm2) : 1.0F, .shift = 0.0F};
+  return hnsw::coding_of(vector, options.dim, options.metric, shift);
 }
 
 Slot Graph::Impl::insert(const float* vector, std::uint64_t born, std::uint64_t dead_at) {

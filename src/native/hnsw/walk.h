@@ -4,12 +4,16 @@
 // held against the pool's worst by another, and placed. What the walk waits for is memory, so whatever will
 // be needed is asked for one step ahead.
 //
+// A template over where the nodes lie: in RAM (Nodes) or in a mapped file (the tier room has one). Such a
+// `NodeSource` gives code(slot), code_bytes() and links(slot, level).
+//
 // Thread-safety: reads the graph while others change it; pool and scratch are the caller's.
 #pragma once
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <type_traits>
 
 #include "hnsw/nodes.h"
 #include "hnsw/scratch.h"
@@ -19,18 +23,37 @@ namespace engram::hnsw {
 
 inline constexpr std::size_t kLine = 64;
 
+// Where every walk begins: the slot and the highest level there is.
+struct Entry {
+  Slot slot = kNoSlot;
+  std::size_t level = 0;
+
+  bool none() const { return slot == kNoSlot; }
+  std::uint64_t packed() const { return static_cast<std::uint64_t>(level) << 32 | slot; }
+  static Entry of(std::uint64_t packed) {
+    return {.slot = static_cast<Slot>(packed), .level = static_cast<std::size_t>(packed >> 32)};
+  }
+};
+
 // What the walk reads and scores with.
-struct Field {
-  const Nodes& nodes;
+template <class NodeSource>
+struct FieldOf {
+  const NodeSource& nodes;
   const simd::Kernels& kernels;
   const simd::CodeQuery& query;
   std::size_t dim;
   std::size_t level;
 };
+using Field = FieldOf<Nodes>;
 
 // Counts for the walk that skips nobody: it compiles to no test at all.
 struct Everything {
   bool operator()(Slot) const { return true; }
+};
+
+// For the walk that no deadline ends, likewise.
+struct NoLimit {
+  static constexpr bool due() { return false; }
 };
 
 // Asks for the lines of [at, at + bytes); of long codes only the beginning, the processor follows by itself.
@@ -42,13 +65,15 @@ inline void prefetch(const std::byte* at, std::size_t bytes) {
   __builtin_prefetch(end - 1);
 }
 
-inline void prefetch_links(const Field& field, Slot slot) {
+template <class NodeSource>
+void prefetch_links(const FieldOf<NodeSource>& field, Slot slot) {
   const auto links = field.nodes.links(slot, field.level);
   prefetch(reinterpret_cast<const std::byte*>(links.data()), links.size_bytes());
 }
 
 // Collects the unvisited neighbours of a node, asking for their codes; returns how many.
-inline std::size_t gather(const Field& field, Slot slot, Visited& visited, Gathered& out) {
+template <class NodeSource>
+std::size_t gather(const FieldOf<NodeSource>& field, Slot slot, Visited& visited, Gathered& out) {
   std::size_t count = 0;
   const std::size_t bytes = field.nodes.code_bytes();
   for (const Slot& link : field.nodes.links(slot, field.level)) {
@@ -65,8 +90,9 @@ inline std::size_t gather(const Field& field, Slot slot, Visited& visited, Gathe
 }
 
 // Scores what was gathered and puts what is near enough into the pool.
-template <class Counts>
-void admit(const Field& field, std::size_t count, const Counts& counts, Pool& pool, Gathered& gathered) {
+template <class NodeSource, class Counts>
+void admit(const FieldOf<NodeSource>& field, std::size_t count, const Counts& counts, Pool& pool,
+           Gathered& gathered) {
   field.kernels.score_codes(field.query, gathered.codes.data(), count, field.dim, gathered.distances.data());
   const std::size_t chosen =
       field.kernels.select_below(gathered.distances.data(), count, pool.bound(), gathered.chosen.data());
@@ -82,24 +108,24 @@ void admit(const Field& field, std::size_t count, const Counts& counts, Pool& po
 }
 
 // Puts a starting point into an empty pool and marks it.
-template <class Counts>
-void start_at(const Field& field, Slot slot, const Counts& counts, Scratch& scratch) {
+template <class NodeSource, class Counts>
+void start_at(const FieldOf<NodeSource>& field, Slot slot, const Counts& counts, Scratch& scratch) {
   scratch.visited.mark(slot);
   scratch.gathered.slots[0] = slot;
   scratch.gathered.codes[0] = field.nodes.code(slot);
   admit(field, 1, counts, scratch.pool, scratch.gathered);
 }
 
-// Walks until no candidate in the pool is left to expand. The neighbours of the next nodes are gathered
-// before those of the first are scored, so that their codes come from memory meanwhile; what that expands too
-// early costs little.
-template <class Counts>
-void walk(const Field& field, const Counts& counts, Scratch& scratch) {
+// Walks until no candidate in the pool is left to expand, or the limit is due. The neighbours of the next
+// nodes are gathered before those of the first are scored, so that their codes come from memory meanwhile;
+// what that expands too early costs little.
+template <class NodeSource, class Counts, class Limit = NoLimit>
+void walk(const FieldOf<NodeSource>& field, const Counts& counts, Scratch& scratch, Limit&& limit = {}) {
   Pool& pool = scratch.pool;
   std::array<std::size_t, kAhead> found;
   std::size_t first = 0;
   std::size_t waiting = 0;
-  for (;;) {
+  while (!limit.due()) {
     while (waiting < kAhead) {
       const Slot slot = pool.take_next();
       if (slot == kNoSlot) break;
@@ -115,12 +141,39 @@ void walk(const Field& field, const Counts& counts, Scratch& scratch) {
   }
 }
 
+template <class NodeSource>
+float score_one(const FieldOf<NodeSource>& field, Slot slot) {
+  const std::byte* const code = field.nodes.code(slot);
+  float distance;
+  field.kernels.score_codes(field.query, &code, 1, field.dim, &distance);
+  return distance;
+}
+
 // From `from` to the node of this level that no neighbour of it is nearer than.
 struct Nearest {
   Slot slot;
   float distance;
 };
-Nearest descend(const Field& field, Nearest from, Gathered& gathered);
-float score_one(const Field& field, Slot slot);
+template <class NodeSource>
+Nearest descend(const FieldOf<NodeSource>& field, Nearest from, Gathered& gathered) {
+  const std::size_t bytes = field.nodes.code_bytes();
+  for (;;) {
+    std::size_t count = 0;
+    for (const Slot& link : field.nodes.links(from.slot, field.level)) {
+      const Slot neighbour = load_link(link);
+      if (neighbour == kNoSlot) break;
+      gathered.slots[count] = neighbour;
+      gathered.codes[count] = field.nodes.code(neighbour);
+      prefetch(gathered.codes[count++], bytes);
+    }
+    if (count == 0) return from;
+    field.kernels.score_codes(field.query, gathered.codes.data(), count, field.dim,
+                              gathered.distances.data());
+    const auto best = std::min_element(gathered.distances.begin(),
+                                       gathered.distances.begin() + static_cast<std::ptrdiff_t>(count));
+    if (!(*best < from.distance)) return from;
+    from = {gathered.slots[static_cast<std::size_t>(best - gathered.distances.begin())], *best};
+  }
+}
 
 }  // namespace engram::hnsw

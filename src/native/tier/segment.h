@@ -65,12 +65,14 @@ class Segment {
   virtual std::size_t rows() const = 0;
   std::size_t dim() const { return shape().dim; }
 
-  // The columns, by row; the first call checks all of it. Errors of these five: CorruptionError.
+  // The columns, by row; the first call checks all of it. Errors of these: CorruptionError.
   virtual std::span<const std::uint64_t> keys() const = 0;
   virtual std::span<const std::uint64_t> hashes() const = 0;
   virtual std::string id(Row row) const = 0;
   virtual double confidence(Row row) const = 0;
   virtual void copy_vector(Row row, float* out) const = 0;
+  // Its vector in the mapped file, valid while the segment lives: for reading many.
+  virtual const float* vector(Row row) const = 0;
   // The key of one row, of which only its page is checked.
   virtual std::uint64_t key(Row row) const = 0;
   // Whether this is the row's id; where the damage of a page leaves it open, true (its hash says so).

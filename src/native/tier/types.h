@@ -12,7 +12,7 @@ namespace engram::tier {
 
 using Row = std::uint32_t;  // the number of a row in its segment, 0..rows() - 1
 inline constexpr std::size_t kMaxRows = (std::size_t{1} << 30) - 1;
-inline constexpr std::size_t kMaxIdLength = std::size_t{1} << 16;  // bytes
+inline constexpr std::size_t kMaxIdLength = 65'535;  // bytes
 
 enum class Kind : std::uint32_t { kWarm = 1, kCold = 2 };
 
