@@ -21,9 +21,9 @@ import engram
 from tests.crash_script import DIM, Operation, operations
 from tests.signals import hear_ctrl_c
 
-ROUNDS = int(os.environ.get("ENGRAM_CRASH_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("ENGRAM_CRASH_ROUNDS", "30"))
 SEED = int(os.environ.get("ENGRAM_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
-THREADS = 3
+THREADS = 4
 
 
 @dataclass
@@ -141,9 +141,11 @@ def test_what_was_acknowledged_survives_sigkill_at_any_instant(folder: Path) -> 
 
     for round in range(ROUNDS):
         seed = drawn.randrange(2**32)
-        killed = run_and_kill(folder, seed, THREADS, drawn.uniform(0.0, 0.35))
-
+        killed = run_and_kill(folder, seed, THREADS, drawn.uniform(0.0, 0.25))
         expected.add(seed, killed, THREADS)
+        for _ in range(round % 3):  # and while it recovers from that, once or twice
+            run_and_kill(folder, seed, 0, drawn.uniform(0.0, 0.02))
+
         with engram.open(folder, DIM, metric="l2", read_only=round % 3 == 2 and killed.opened) as store:
             expected.settle(store)
             expected.check(store)

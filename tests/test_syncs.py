@@ -1,4 +1,4 @@
-"""What a store asks of the system, watched from outside: a sync before it says stored, one after each rename."""
+"""What a store asks of the system, seen from outside: a sync before it says stored, one after each rename."""
 
 from __future__ import annotations
 
@@ -93,13 +93,9 @@ def traced(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Pa
     def run(mode: str) -> tuple[Path, list[Call]]:
         folder = tmp_path_factory.mktemp(mode)
         trace = folder / "trace"
-        subprocess.run(
-            ["strace", "-f", "-y", "-s", "256", "-e", TRACED, "-o", str(trace), sys.executable, "-c", CHILD]
-            + [str(folder / "store"), mode],
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
+        strace = ["strace", "-f", "-y", "-s", "256", "-e", TRACED, "-o", str(trace)]
+        child = [sys.executable, "-c", CHILD, str(folder / "store"), mode]
+        subprocess.run([*strace, *child], check=True, capture_output=True, timeout=120)
         return folder / "store", calls_of(trace)
 
     return run

@@ -171,7 +171,15 @@ class PosixFile final : public File {
 
   std::uint64_t size() const override { return static_cast<std::uint64_t>(look_up().st_size); }
 
-  bool is_named() const override { return look_up().st_nlink > 0; }
+  bool is_named() const override {
+#if defined(__linux__)
+    // Not fstat: whoever has seen a file's times makes the next write note a finer one, and that makes the
+    // sync after it slower by a third.
+    struct statx status{};
+    if (::statx(descriptor_.get(), "", AT_EMPTY_PATH, STATX_NLINK, &status) == 0) return status.stx_nlink > 0;
+#endif
+    return look_up().st_nlink > 0;
+  }
 
   void truncate(std::uint64_t size) override {
     if (beyond_off_t(size, 0)) fail(EOVERFLOW, "truncate", path_);

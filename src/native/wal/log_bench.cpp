@@ -3,11 +3,13 @@
 // that what else goes on in the machine strikes both. Prints one line of JSON a round.
 //
 //   wal_bench FOLDER [ROUNDS]
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "wal/format.h"
@@ -67,6 +69,15 @@ class Writers {
     std::filesystem::remove_all(path_);
   }
 
+  // Since the last call: records in a group, and how long a sync took.
+  std::pair<double, double> groups() {
+    const Stats before = std::exchange(last_, log_->stats());
+    const auto groups = static_cast<double>(last_.groups - before.groups);
+    const auto syncs = static_cast<double>(std::max<std::uint64_t>(last_.syncs - before.syncs, 1));
+    return {static_cast<double>(last_.records - before.records) / groups,
+            static_cast<double>(last_.sync_nanoseconds - before.sync_nanoseconds) / 1000 / syncs};
+  }
+
   double run(int threads, int each) {
     const auto append = [&] {
       for (int i = 0; i < each; ++i) log_->append(payload_, std::nullopt, 0);
@@ -83,6 +94,7 @@ class Writers {
   Path path_;
   std::vector<std::byte> payload_;
   std::unique_ptr<Log> log_;
+  Stats last_;
 };
 
 struct Case {
@@ -109,8 +121,10 @@ void compare(const char* name, const Path& folder, const Case& what) {
   }
   const double bare_rate = what.slices * what.bare / bare_seconds;
   const double log_rate = what.slices * what.threads * what.each / log_seconds;
-  std::printf("\"%s\": {\"bare\": %.0f, \"log\": %.0f, \"ratio\": %.2f}, ", name, bare_rate, log_rate,
-              log_rate / bare_rate);
+  const auto [records, microseconds] = writers.groups();
+  std::printf(
+      "\"%s\": {\"bare\": %.0f, \"log\": %.0f, \"ratio\": %.2f, \"group\": %.1f, \"sync_us\": %.0f}, ", name,
+      bare_rate, log_rate, log_rate / bare_rate, records, microseconds);
 }
 
 void round(const Path& folder) {
