@@ -34,10 +34,19 @@ def main() -> int:
     codes = []
     if "ann" in wanted:
         # Builds by one thread alone would take the ten minutes there are; the full run times them.
-        short = ["--limit", "100000", "--query-count", "1000", "--build-threads", "all"]
+        short = [
+            "--limit",
+            "100000",
+            "--query-count",
+            "1000",
+            "--build-threads",
+            "all",
+            "--point-seconds",
+            "0.5",
+        ]
         codes.append(ann.main([*data, "--name", f"ann-{size}", *([] if options.full else short), *others]))
     if "durable" in wanted:
-        short = ["--load-seconds", "20", "--query-count", "200", "--rounds", "2"]
+        short = ["--load-seconds", "8", "--query-count", "200", "--rounds", "2"]
         full = ["--load-seconds", "600"]
         codes.append(durable.main([*data, "--name", f"durable-{size}", *(full if options.full else short)]))
     if "queue" in wanted:

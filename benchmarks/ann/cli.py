@@ -46,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, default=3, help="rounds of turns; figures are their medians (default: 3)"
     )
     what.add_argument(
+        "--point-seconds",
+        type=float,
+        default=20.0,
+        help="a setting that takes longer is asked fewer queries (default: 20)",
+    )
+    what.add_argument(
         "--build-threads", default="1,all", help="build with so many threads and time it (default: 1,all)"
     )
     what.add_argument("--rebuild", action="store_true", help="build again what the cache holds")
@@ -81,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     folder = results_folder()
-    plan = Plan(engines, options.rounds, threads, options.rebuild)
+    plan = Plan(engines, options.rounds, threads, options.rebuild, options.point_seconds)
     measured = run(plan, dataset, folder / "logs")
     content = report.result(dataset, measured, " ".join(arguments if arguments is not None else sys.argv[1:]))
     report.write_json(content, folder / f"{options.name}.json")
