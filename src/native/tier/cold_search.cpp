@@ -43,7 +43,7 @@ ColdSearch::ColdSearch(const Pages& pages, PageCache& cache, PageCache::Owner ow
       dim_(header_.shape.dim),
       k_(std::min(query.k, header_.rows)),
       wanted_lists_(std::min(lists_for(query), directory.ends.size())),
-      breadth_(std::max<std::size_t>({2 * query.ef, 8 * k_, 128})),
+      room_(std::max<std::size_t>(4 * k_, 256)),
       deadline_(query.deadline),
       extents_(pages, cache, owner),
       values_(dim_),
@@ -142,7 +142,7 @@ void ColdSearch::admit(std::span<const Row> rows, std::span<const std::byte* con
     const std::uint32_t which = chosen_[i];
     candidates_.push_back(candidate(distances_[which], codes[which], rows[which]));
   }
-  if (candidates_.size() >= 2 * breadth_) keep_best();
+  if (candidates_.size() >= room_) keep_best();
 }
 
 // What the rounding of code and query to their steps may have done to the distance. (Each element is off by
@@ -158,11 +158,11 @@ ColdSearch::Candidate ColdSearch::candidate(float code, const std::byte* at, Row
   switch (header_.shape.metric) {
     case Metric::kL2:
       bias = static_cast<double>(dim_) * both;
-      variance = 4 * apart * both;
+      variance = 4 * std::max(apart, bias) * both;
       break;
     case Metric::kCosine:
       bias = static_cast<double>(dim_) * both / 2;
-      variance = 2 * apart * both;
+      variance = 2 * std::max(apart, bias) * both;
       break;
     case Metric::kIp:
       variance = (query_norm2_ * step2 + static_cast<double>(header.norm2) * query_step2_) * kVariance;
@@ -173,12 +173,23 @@ ColdSearch::Candidate ColdSearch::candidate(float code, const std::byte* at, Row
   return {code, static_cast<float>(middle - error), static_cast<float>(middle + error), row};
 }
 
+// The k-th smallest of the distances that the candidates are not beyond: whatever surely is has no chance.
+float ColdSearch::limit() {
+  highs_.clear();
+  for (const Candidate& candidate : candidates_) highs_.push_back(candidate.high);
+  const auto kth = highs_.begin() + static_cast<std::ptrdiff_t>(std::min(k_, highs_.size()) - 1);
+  std::nth_element(highs_.begin(), kth, highs_.end());
+  return *kth;
+}
+
+// Where codes cannot order, all stay.
 void ColdSearch::keep_best() {
-  const auto last = candidates_.begin() + static_cast<std::ptrdiff_t>(breadth_);
-  std::nth_element(candidates_.begin(), last, candidates_.end(),
-                   [](const Candidate& a, const Candidate& b) { return a.code < b.code; });
-  bound_ = last->code;
-  candidates_.resize(breadth_);
+  const float most = limit();
+  std::erase_if(candidates_, [most](const Candidate& candidate) { return candidate.low > most; });
+  float farthest = std::numeric_limits<float>::lowest();
+  for (const Candidate& candidate : candidates_) farthest = std::max(farthest, candidate.code);
+  bound_ = std::nextafter(farthest, std::numeric_limits<float>::infinity());
+  room_ = std::max(room_, 2 * candidates_.size());
 }
 
 // First all that may be among the k nearest as far as the codes' error is known; then, as long as what was
@@ -189,12 +200,9 @@ void ColdSearch::rank_candidates() {
   std::sort(candidates_.begin(), candidates_.end(), [](const Candidate& a, const Candidate& b) {
     return a.low != b.low ? a.low < b.low : a.row < b.row;
   });
-  std::vector<float> highs;
-  for (const Candidate& candidate : candidates_) highs.push_back(candidate.high);
-  std::nth_element(highs.begin(), highs.begin() + static_cast<std::ptrdiff_t>(k - 1), highs.end());
-  const float limit = highs[k - 1];
+  const float most = limit();
   const auto open = std::partition_point(candidates_.begin(), candidates_.end(),
-                                         [&](const Candidate& candidate) { return candidate.low <= limit; });
+                                         [&](const Candidate& candidate) { return candidate.low <= most; });
   const std::size_t first = static_cast<std::size_t>(open - candidates_.begin());
   const std::size_t batch = 4 * k_ + 64;
   std::size_t done = deadline_.passed() ? k : std::min(std::max(first, k), batch);

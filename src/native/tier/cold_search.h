@@ -50,6 +50,7 @@ class ColdSearch {
   void scan_lists(std::size_t begin, std::size_t end);
   void scan(std::uint32_t list, Bytes codes);
   void admit(std::span<const Row> rows, std::span<const std::byte* const> codes);
+  float limit();
   void keep_best();
   Candidate candidate(float code, const std::byte* at, Row row) const;
   void rank_candidates();
@@ -66,7 +67,7 @@ class ColdSearch {
   const std::size_t dim_;
   const std::size_t k_;
   const std::size_t wanted_lists_;
-  const std::size_t breadth_;
+  std::size_t room_;  // candidates after which those without a chance are sorted out
   Deadline deadline_;
   Extents extents_;
 
@@ -80,6 +81,7 @@ class ColdSearch {
   std::vector<Candidate> candidates_;
   std::vector<Hit> ranked_;
   hnsw::CodeError error_;
+  std::vector<float> highs_;
   std::vector<float> distances_;
   std::vector<std::uint32_t> chosen_;
 };
