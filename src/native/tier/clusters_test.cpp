@@ -31,7 +31,7 @@ void expect_lists(const Clusters& lists, Memories& memories, std::size_t longest
 }
 
 TEST(Clusters, HoldEveryRowOnceInListsOfBoundedLength) {
-  for (const std::size_t rows : {1, 2, 99, 100, 101, 5000}) {
+  for (const std::size_t rows : {1, 2, 99, 100, 101, 1500}) {
     for (const std::size_t longest : {1, 10, 100}) {
       SCOPED_TRACE(std::to_string(rows) + " rows in lists of " + std::to_string(longest));
       Memories memories(rows, 9, rows);
@@ -41,8 +41,8 @@ TEST(Clusters, HoldEveryRowOnceInListsOfBoundedLength) {
 }
 
 TEST(Clusters, BoundListsOfCopiesAndOfRowsThatCannotBeParted) {
-  Memories copies(3000, 4, 1);
-  for (std::size_t i = 1; i < 3000; ++i) std::copy_n(copies.vector(0), 4, copies.vector(i));
+  Memories copies(1500, 4, 1);
+  for (std::size_t i = 1; i < 1500; ++i) std::copy_n(copies.vector(0), 4, copies.vector(i));
   expect_lists(cluster(copies.rows(), copies.shape(), 100, {}), copies, 100);
   Memories spread(400, 1, 2);  // each twice as far out as the one before
   for (std::size_t i = 0; i < 400; ++i) spread.vector(i)[0] = std::ldexp(1.0F, static_cast<int>(i % 120));
@@ -50,7 +50,7 @@ TEST(Clusters, BoundListsOfCopiesAndOfRowsThatCannotBeParted) {
 }
 
 TEST(Clusters, PutNearRowsTogether) {
-  Memories memories(4000, 16, 3);
+  Memories memories(2000, 16, 3);
   const Clusters lists = cluster(memories.rows(), memories.shape(), 100, {});
   double within = 0;
   double across = 0;

@@ -68,7 +68,7 @@ double recall(const Segment& segment, Memories& memories, const LiveRows& live, 
   for (Row row = 0; row < segment.rows(); ++row) {
     if (live.counts(row, 0)) alive.insert(segment.key(row));
   }
-  for (std::size_t i = 0; i < 40; ++i) {
+  for (std::size_t i = 0; i < 25; ++i) {
     const float* const from = memories.vector(random() % memories.size());
     for (std::size_t d = 0; d < cue.size(); ++d) cue[d] = from[d] + 0.3F * normal(random);
     Query query = how;
@@ -119,18 +119,18 @@ TEST(Segment, FindsExactlyTheNearestOfFewRowsUnderEveryMetric) {
 TEST(Segment, FindsNearlyAllOfManyRowsUnderEveryMetric) {
   for (const Kind kind : kBoth) {
     for (const Metric metric : kMetrics) {
-      SCOPED_TRACE(name_of(kind, 6000, 48) + ", metric " + std::to_string(static_cast<int>(metric)));
-      Memories memories(6000, 48, 11, metric);
+      SCOPED_TRACE(name_of(kind, 2500, 48) + ", metric " + std::to_string(static_cast<int>(metric)));
+      Memories memories(2500, 48, 11, metric);
       const Sealed sealed(kind, memories);
-      EXPECT_GE(recall(*sealed.segment, memories, LiveRows(6000), {.k = 10, .ef = 64}), 0.95);
+      EXPECT_GE(recall(*sealed.segment, memories, LiveRows(2500), {.k = 10, .ef = 64}), 0.95);
     }
   }
 }
 
 TEST(Segment, FindsNearlyAllOfTwentyThousandRows) {
   for (const Kind kind : kBoth) {
-    SCOPED_TRACE(name_of(kind, 20'000, 32));
-    Memories memories(20'000, 32, 12);
+    SCOPED_TRACE(name_of(kind, 20'000, 16));
+    Memories memories(20'000, 16, 12);
     const Sealed sealed(kind, memories);
     EXPECT_GE(recall(*sealed.segment, memories, LiveRows(20'000), {.k = 10, .ef = 64}), 0.95);
     EXPECT_GE(recall(*sealed.segment, memories, LiveRows(20'000), {.k = 300, .ef = 400}), 0.95);
@@ -149,13 +149,13 @@ TEST(Segment, GivesAllRowsWhenMoreAreAskedFor) {
 
 TEST(Segment, NeverShowsADeadRowAndFindsTheLiveOnesHoweverFew) {
   for (const Kind kind : kBoth) {
-    Memories memories(4000, 24, 14);
+    Memories memories(2500, 24, 14);
     const Sealed sealed(kind, memories);
     std::mt19937 random(5);
-    LiveRows live(4000);
-    for (const std::size_t left : {3000, 400, 25, 3, 0}) {
+    LiveRows live(2500);
+    for (const std::size_t left : {1500, 400, 25, 3, 0}) {
       SCOPED_TRACE(name_of(kind, left, 24));
-      while (live.live_count() > left) live.kill(static_cast<Row>(random() % 4000), 0);
+      while (live.live_count() > left) live.kill(static_cast<Row>(random() % 2500), 0);
       const std::vector<Hit> hits = search(*sealed.segment, {.cue = memories.vector(9), .k = 20}, live);
       EXPECT_EQ(hits.size(), std::min<std::size_t>(20, left));
       for (const Hit& hit : hits) EXPECT_FALSE(live.dead(hit.row));
@@ -179,11 +179,11 @@ TEST(Segment, CountsARowThatDiedLaterForARecallOfBefore) {
 TEST(Segment, FindsWhatIsHiddenAmongCopiesAndTellsCopiesApart) {
   for (const Kind kind : kBoth) {
     for (const Metric metric : kMetrics) {
-      SCOPED_TRACE(name_of(kind, 4000, 16) + ", metric " + std::to_string(static_cast<int>(metric)));
-      Memories memories(4000, 16, 16, metric);
-      for (std::size_t i = 1000; i < 4000; ++i) std::copy_n(memories.vector(0), 16, memories.vector(i));
+      SCOPED_TRACE(name_of(kind, 2000, 16) + ", metric " + std::to_string(static_cast<int>(metric)));
+      Memories memories(2000, 16, 16, metric);
+      for (std::size_t i = 500; i < 2000; ++i) std::copy_n(memories.vector(0), 16, memories.vector(i));
       const Sealed sealed(kind, memories);
-      const LiveRows live(4000);
+      const LiveRows live(2000);
       const std::vector<Hit> copies = search(*sealed.segment, {.cue = memories.vector(0), .k = 50}, live);
       EXPECT_EQ(copies.size(), 50U);
       expect_sound(*sealed.segment, memories, memories.vector(0), copies);
@@ -211,9 +211,9 @@ TEST(Segment, RanksOnFullVectorsWhereTheCodesCannotOrder) {
 
 TEST(Segment, AnswersWithWhatItHasWhenItsTimeIsOver) {
   for (const Kind kind : kBoth) {
-    Memories memories(8000, 32, 18);
+    Memories memories(3000, 32, 18);
     const Sealed sealed(kind, memories);
-    const LiveRows live(8000);
+    const LiveRows live(3000);
     Found found;
     Query query{.cue = memories.vector(1),
                 .k = 10,
@@ -245,7 +245,7 @@ TEST(Segment, ReadsFromTheCacheWhatItHasReadBefore) {
 }
 
 TEST(Segment, IsTheSameFileWhateverTheThreadsWhenItsOrderIsFixed) {
-  Memories memories(3000, 16, 20);
+  Memories memories(1500, 16, 20);
   std::vector<std::vector<std::byte>> files_bytes;
   for (const std::size_t threads : {1, 4}) {
     FaultFileSystem files;
