@@ -14,9 +14,10 @@ namespace {
 
 using Group = std::span<std::uint32_t>;  // of rows
 
-constexpr std::size_t kParts = 32;   // of one group, at most
-constexpr std::size_t kBlock = 512;  // rows a thread takes at once
-constexpr double kFull = 0.5;  // how full lists are meant to be: room for those that grow at the borders
+constexpr std::size_t kParts = 32;    // of one group, at most
+constexpr std::size_t kBlock = 512;   // rows a thread takes at once
+constexpr double kFull = 0.55;        // how full lists are meant to be: parts come out unequal
+constexpr double kRoom = 0.8;         // and no fuller at first, for those that grow at their borders
 constexpr std::size_t kBreadth = 24;  // of the walk to a row's nearest centroid
 constexpr std::size_t kDeepest = 16;  // steps of parting after which the rest is cut anyhow
 
@@ -34,13 +35,15 @@ class Clusterer {
     Clusters lists;
     lists.order.resize(points_.size());
     std::iota(lists.order.begin(), lists.order.end(), 0U);
-    const auto meant = static_cast<std::size_t>(static_cast<double>(longest_) * kFull);
-    split(lists.order, lists, std::max<std::size_t>(meant, 1), 0);
+    split(lists.order, lists, share_of_longest(kRoom), 0);
     if (lists.ends.size() > 1) reassign(lists);
     return lists;
   }
 
  private:
+  std::size_t share_of_longest(double share) const {
+    return std::max<std::size_t>(static_cast<std::size_t>(static_cast<double>(longest_) * share), 1);
+  }
   void breathe() const {
     if (options_.breathe) options_.breathe(0);
   }
@@ -49,7 +52,8 @@ class Clusterer {
   // the lists' order where they are.
   void split(Group group, Clusters& lists, std::size_t longest, std::size_t depth) {
     if (group.size() <= longest) return close(group, lists);
-    const std::size_t wanted = (group.size() + longest - 1) / longest;
+    const std::size_t meant = share_of_longest(kFull);
+    const std::size_t wanted = (group.size() + meant - 1) / meant;
     if (depth == kDeepest) return cut(group, lists, wanted);
     const Centres centres = train(points_, group, std::min(wanted, kParts), random_);
     const std::vector<std::size_t> sizes = part(group, centres);

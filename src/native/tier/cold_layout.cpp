@@ -15,7 +15,7 @@ using format::Section;
 
 // A list is one read of the disk. Longer vectors have longer ones, or the centroids in RAM would be too many.
 constexpr std::size_t kListBytes = std::size_t{32} << 10;
-constexpr std::size_t kFewestRows = 64;
+constexpr std::size_t kFewestRows = 96;
 
 std::size_t longest_list(std::size_t dim) {
   return std::max(kListBytes / format::code_bytes(dim), kFewestRows);

@@ -28,7 +28,7 @@ constexpr double kVariance = 1.0 / 12;
 
 // Measured: docs/performance.md.
 std::size_t lists_for(const Query& query) {
-  return std::max<std::size_t>({query.ef + query.ef / 2, query.k / 2, 1});
+  return std::max<std::size_t>({query.ef + query.ef / 4, query.k / 2, 1});
 }
 
 }  // namespace
@@ -112,7 +112,7 @@ void ColdSearch::scan_lists(std::size_t begin, std::size_t end) {
     for (; asked < std::min(end, at + 2 * kWave); ++asked) extents_.ask(extent_of(lists_[asked]));
     for (std::size_t i = at; i < std::min(end, at + kWave); ++i) {
       scan(lists_[i], extents_.take(i - begin));
-      if (deadline_.due()) return;
+      if (deadline_.due_now()) return;
     }
   }
 }

@@ -19,6 +19,7 @@ class Deadline {
     if (asked_++ % kEvery == 0) passed_ = Clock::now() >= at_;
     return passed_;
   }
+  // After something that may have taken long.
   bool due_now() {
     asked_ = 0;
     return due();

@@ -16,6 +16,8 @@ using hnsw::Slot;
 
 // Pages of records checked at once: neighbours lie near each other.
 constexpr std::size_t kTogether = 16;
+// Of the records, as much is asked of the disk when a segment is opened.
+constexpr std::uint64_t kReadAhead = std::uint64_t{256} << 20;
 
 // The nodes in the file, for one search. A code is checked, with its level-0 links, before anything points to
 // it; a number read from the file is held against the number of rows first.
@@ -118,15 +120,22 @@ struct MappedGraph {
   std::size_t live;
 };
 
+// After a wait for the disk the clock is asked at once.
 struct Until {
   Deadline& deadline;
-  bool due() { return deadline.due(); }
+  const std::size_t& read;
+  std::size_t seen = 0;
+  bool due() { return std::exchange(seen, read) == read ? deadline.due() : deadline.due_now(); }
 };
 
 }  // namespace
 
 WarmSegment::WarmSegment(std::unique_ptr<Pages> pages)
-    : ColumnSegment(std::move(pages)), scratches_(dim(), 2 * shape().m) {}
+    : ColumnSegment(std::move(pages)), scratches_(dim(), 2 * shape().m) {
+  // What every walk goes over; where memory is short the kernel drops it again.
+  const format::Extent& records = section(Section::kRecords);
+  this->pages().file().advise(records.offset, std::min(records.bytes, kReadAhead), Advice::kWillNeed);
+}
 
 Found WarmSegment::search(const Query& query, const LiveTest& counts, Hit* out) const {
   Found found;
@@ -139,7 +148,8 @@ Found WarmSegment::search(const Query& query, const LiveTest& counts, Hit* out) 
   Deadline deadline(query.deadline);
   std::vector<hnsw::Hit> hits(k);
   const auto search_where = [&](const auto& count, double share) {
-    return hnsw::Search(graph, *scratch, query.cue, k, ef, rows(), count, share, Until{deadline})
+    return hnsw::Search(graph, *scratch, query.cue, k, ef, rows(), count, share,
+                        Until{deadline, found.pages_read})
         .run(counts, hits.data());
   };
   if (live == rows()) found.count = search_where(hnsw::Everything{}, 1);
