@@ -37,8 +37,8 @@ define need
   fi; }
 endef
 
-.PHONY: help demo test lint lint-python lint-native lint-types format native-test googletest wheel sdist bench \
-  bench-full bench-native docs clean
+.PHONY: help demo test lint lint-python lint-native lint-types format native-test fuzz crash-test googletest \
+  wheel sdist bench bench-full bench-native docs clean
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*  ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*  ## /  make \1|/' | column -t -s '|'
@@ -71,12 +71,28 @@ format: $(STAMP)/lint  ## Let ruff and clang-format rewrite the sources
 # ThreadSanitizer lays its shadow at fixed addresses. Kernels that randomise more bits of an address than it was
 # built for put a library there, and it gives up ("unexpected memory mapping"); setarch -R turns that off where
 # the system lets it (a container may not).
-NO_ASLR := $(if $(SANITIZE),$(shell setarch -R true 2>/dev/null && echo setarch -R))
+NO_ASLR := $(if $(SANITIZE)$(filter fuzz,$(MAKECMDGOALS)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
 native-test: PRESET := $(or $(SANITIZE),release)
 native-test: $(STAMP)/build googletest  ## The native tests (SANITIZE=thread, address, undefined)
 	@cmake --preset $(PRESET) --log-level=WARNING
 	@cmake --build --preset $(PRESET)
 	@$(NO_ASLR) ctest --preset $(PRESET) -j $(JOBS) $(ARGS)
+
+# Under AddressSanitizer: with clang by libFuzzer, with gcc by tests/fuzz_main.cpp.
+FUZZERS := wal_fuzz hnsw_fuzz engine_fuzz
+FUZZ_SECONDS ?= 20
+fuzz: $(STAMP)/build googletest  ## The readers of every file on bytes nobody wrote (FUZZ_SECONDS=20 each)
+	@cmake --preset address --log-level=WARNING
+	@cmake --build --preset address --target $(FUZZERS)
+	@cd build/native-address && for fuzzer in $(FUZZERS); do \
+	  echo "$$fuzzer, $(FUZZ_SECONDS) seconds"; $(NO_ASLR) ./$$fuzzer -max_total_time=$(FUZZ_SECONDS) $(ARGS); done
+
+# The long forms of what the tests try a sample of: every kill point, every bit, 300 rounds of kills. Under an hour.
+crash-test: $(STAMP)/package $(STAMP)/test  ## The long tests of what survives kills, damage and power cuts
+	@ENGRAM_LONG_TESTS=1 ENGRAM_CRASH_ROUNDS=300 $(BIN)/python -m pytest \
+	  tests/test_crash.py tests/test_kill_points.py tests/test_kill_machine.py tests/test_damage.py \
+	  tests/test_repair.py tests/test_exchange.py tests/test_syncs.py $(ARGS)
+	@ENGRAM_LONG_TESTS=1 $(MAKE) native-test ARGS="-L 'wal|engine'"
 
 googletest:  # where there is no apt, CMake looks for it and says what it misses
 	$(call need,[[ -d /usr/src/googletest ]] || ! command -v apt-get > /dev/null,libgtest-dev)

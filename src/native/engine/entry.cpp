@@ -1,5 +1,6 @@
 #include "engine/entry.h"
 
+#include <algorithm>
 #include <string>
 
 #include "base/bytes.h"
@@ -37,6 +38,11 @@ Entry decode_one(ByteReader& reader, std::size_t dim, const Path& source) {
     refuse(source, at, "an unknown operation");
   }
   entry.op = static_cast<Op>(op);
+  if ((flags & ~(kHasContent | kHasMetadata)) != 0) refuse(source, at, "an unknown flag");
+  if (((flags & kHasContent) == 0 && content_size != 0) ||
+      ((flags & kHasMetadata) == 0 && metadata_size != 0)) {
+    refuse(source, at, "a text that its flags deny");
+  }
   if (entry_dim != (entry.op == Op::kStore ? dim : 0)) refuse(source, at, "a vector of another dimension");
   if (id_size == 0 || id_size > kMaxIdBytes) refuse(source, at, "an id of impossible length");
   const Bytes vector = reader.get_bytes(vector_bytes(entry.op, dim));
@@ -46,8 +52,11 @@ Entry decode_one(ByteReader& reader, std::size_t dim, const Path& source) {
   const std::string_view metadata = reader.get_text(metadata_size);
   if ((flags & kHasContent) != 0) entry.content = content;
   if ((flags & kHasMetadata) != 0) entry.metadata = metadata;
-  reader.get_bytes((kAlignment - reader.position() % kAlignment) % kAlignment);
+  const Bytes padding = reader.get_bytes((kAlignment - reader.position() % kAlignment) % kAlignment);
   if (!reader.ok()) refuse(source, at, "an entry longer than itself");
+  if (std::ranges::any_of(padding, [](std::byte byte) { return byte != std::byte{0}; })) {
+    refuse(source, at, "an entry whose padding is not zero");
+  }
   return entry;
 }
 

@@ -69,6 +69,23 @@ bool wait_sliced(std::unique_lock<std::mutex>& lock, std::condition_variable& ch
   return true;
 }
 
+// `folder` has no manifest: is it a store all the same? Not one that somebody has just made.
+void refuse_if_manifest_is_lost(FileSystem& files, const Path& folder) {
+  if (!files.exists(folder) || !files.exists(lock_path(folder))) return;
+  const auto refuse = [&](const std::string& proof) {
+    if (!files.exists(manifest_path(folder))) refuse_lost_manifest(folder, proof);
+  };
+  for (const std::string& name : files.list(folder)) {
+    if (name.starts_with("hot-")) refuse("there is a checkpoint, " + name);
+  }
+  if (!files.exists(log_path(folder))) return;
+  wal::Options options;
+  options.read_only = true;
+  wal::Log::open(
+      files, log_path(folder), options, 0, [&](const wal::Record&) { refuse("its log holds records"); },
+      [](std::span<const wal::Record>) {});
+}
+
 }  // namespace
 
 Store::Store(FileSystem& files, const Options& options) : files_(files), options_(options) {
@@ -126,13 +143,11 @@ void Store::check_against(const Manifest& manifest) const {
 }
 
 void Store::prepare_folder(const Path& folder) {
-  if (options_.read_only) {
-    if (!files_.exists(manifest_path(folder))) {
-      throw InvalidInput(folder.string() + " is not an Engram store: read_only=True creates none");
-    }
-    return;
-  }
   if (files_.exists(manifest_path(folder))) return;
+  refuse_if_manifest_is_lost(files_, folder);
+  if (options_.read_only) {
+    throw InvalidInput(folder.string() + " is not an Engram store: read_only=True creates none");
+  }
   make_manifest();  // refuses before anything is created
   if (files_.exists(folder)) {
     check_creatable(files_, folder);

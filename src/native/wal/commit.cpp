@@ -16,7 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::nanoseconds kMostPatience = std::chrono::microseconds(100);
+constexpr std::chrono::nanoseconds kMostPatience = std::chrono::microseconds(200);  // a sync takes a hundred
 constexpr std::chrono::nanoseconds kLeastPatience = std::chrono::microseconds(1);
 
 // What a writer leaves in the ring ahead of its payload: the leader turns it into a record header in place.
@@ -99,13 +99,14 @@ void Committer::lead() noexcept {
 }
 
 // As many as there were when some were told a moment ago are likely to be here soon: waiting for them costs
-// less than the sync they would otherwise need of their own. Patience shrinks as long as they do not come.
+// less than the sync they would otherwise need of their own. Patience shrinks as long as they do not come,
+// but slowly: when one of sixteen was late once, halving it sends all of them on in small groups.
 void Committer::gather() {
   if (ring_.arrived() >= expected_) return;
   const Clock::time_point until = Clock::now() + patience_;
   while (ring_.arrived() < expected_) {
     if (Clock::now() >= until) {
-      patience_ = std::max(patience_ / 2, kLeastPatience);
+      patience_ = std::max(patience_ - patience_ / 8, kLeastPatience);
       return;
     }
     std::this_thread::yield();

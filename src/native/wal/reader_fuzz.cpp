@@ -1,5 +1,5 @@
-// A libFuzzer target for the reading of a log: whatever its bytes, opening it yields a prefix of what was
-// appended, or a CorruptionError or UnsupportedFormat, and never anything else.
+// A fuzz target (libFuzzer, or tests/fuzz_main.cpp) for the reading of a log: whatever its bytes, opening it
+// yields a prefix of what was appended, or a CorruptionError or UnsupportedFormat, and never anything else.
 //
 // The input is a list of edits to the two segments of a real log. An edit may put right the checksum of the
 // header it hit, for no mutation finds one.
@@ -35,21 +35,22 @@ Options small() {
 }
 
 struct Original {
-  std::unique_ptr<FaultFileSystem> files = std::make_unique<FaultFileSystem>();
+  std::unique_ptr<FaultFileSystem> files;
   Texts texts;
 };
 
 Original make_original() {
   Original made;
+  FaultFileSystem living;
   std::mt19937_64 random(1);
   for (int life = 0; life < 2; ++life) {
     const std::unique_ptr<Log> log =
-        Log::open(*made.files, kFolder, small(), 0, [](const Record&) {}, [](std::span<const Record>) {});
+        Log::open(living, kFolder, small(), 0, [](const Record&) {}, [](std::span<const Record>) {});
     for (int i = 0; i < 5; ++i) {
       made.texts.emplace_back(random() % 100, static_cast<char>('a' + i + 10 * life));
       log->append(std::as_bytes(std::span(made.texts.back())), std::nullopt, 0);
     }
-    if (life == 1) made.files = made.files->after_kill();  // while the log is still open
+    made.files = living.after_kill();  // while the log is still open
   }
   return made;
 }
