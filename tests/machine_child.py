@@ -28,8 +28,11 @@ class Held:
     """The verbs: those of a store, and the model's judgement of it."""
 
     def __init__(self, folder: Path, dim: int, fsync: Any) -> None:
-        self._open = lambda: engram.open(folder, dim, metric="l2", fsync=fsync)
+        self._folder, self._dim, self._fsync = folder, dim, fsync
         self._store = self._open()
+
+    def _open(self) -> engram.MemoryStore:
+        return engram.open(self._folder, self._dim, metric="l2", fsync=self._fsync)
 
     def ready(self) -> None:
         """Answered once the store is open."""
