@@ -79,9 +79,9 @@ native-test: $(STAMP)/build googletest  ## The native tests (SANITIZE=thread, ad
 	@$(NO_ASLR) ctest --preset $(PRESET) -j $(JOBS) $(ARGS)
 
 # Under AddressSanitizer: with clang by libFuzzer, with gcc by tests/fuzz_main.cpp.
-FUZZERS := wal_fuzz hnsw_fuzz engine_fuzz
-FUZZ_SECONDS ?= 20
-fuzz: $(STAMP)/build googletest  ## The readers of every file on bytes nobody wrote (FUZZ_SECONDS=20 each)
+FUZZERS := wal_fuzz hnsw_fuzz tier_fuzz engine_fuzz
+FUZZ_SECONDS ?= 15
+fuzz: $(STAMP)/build googletest  ## The readers of every file on bytes nobody wrote (FUZZ_SECONDS=15 each)
 	@cmake --preset address --log-level=WARNING
 	@cmake --build --preset address --target $(FUZZERS)
 	@cd build/native-address && for fuzzer in $(FUZZERS); do \
@@ -92,7 +92,7 @@ crash-test: $(STAMP)/package $(STAMP)/test  ## The long tests of what survives k
 	@ENGRAM_LONG_TESTS=1 ENGRAM_CRASH_ROUNDS=300 $(BIN)/python -m pytest \
 	  tests/test_crash.py tests/test_kill_points.py tests/test_kill_machine.py tests/test_damage.py \
 	  tests/test_repair.py tests/test_exchange.py tests/test_syncs.py $(ARGS)
-	@ENGRAM_LONG_TESTS=1 $(MAKE) native-test ARGS="-L 'wal|engine'"
+	@ENGRAM_LONG_TESTS=1 $(MAKE) native-test ARGS="-L 'base|wal|engine'"
 
 googletest:  # where there is no apt, CMake looks for it and says what it misses
 	$(call need,[[ -d /usr/src/googletest ]] || ! command -v apt-get > /dev/null,libgtest-dev)

@@ -1,6 +1,6 @@
-// A libFuzzer target for the reading of a segment: whatever its bytes, opening and asking it ends with an
-// answer or a CorruptionError or UnsupportedFormat, and never with anything else; and as long as no checksum
-// was put right, the answer is the right one.
+// A fuzz target (libFuzzer, or tests/fuzz_main.cpp) for the reading of a segment: whatever its bytes, opening
+// and asking it ends with an answer or a CorruptionError or UnsupportedFormat, and never with anything else;
+// and as long as no checksum was put right, the answer is the right one.
 //
 // The input is a list of edits to a real warm or cold segment. An edit may put right the checksums of the
 // page it hit, for no mutation finds them.
