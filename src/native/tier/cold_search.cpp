@@ -35,8 +35,7 @@ std::size_t lists_for(const Query& query) {
 
 ColdSearch::ColdSearch(const Pages& pages, PageCache& cache, PageCache::Owner owner,
                        const ListDirectory& directory, const Query& query, const LiveTest& counts)
-    : pages_(pages),
-      header_(pages.header()),
+    : header_(pages.header()),
       directory_(directory),
       counts_(counts),
       kernels_(simd::active()),

@@ -58,7 +58,6 @@ class ColdSearch {
   float distance_to(const float* vector) const;
   std::size_t select(Hit* out);
 
-  const Pages& pages_;
   const format::Header& header_;
   const ListDirectory& directory_;
   const LiveTest& counts_;
