@@ -18,6 +18,7 @@ from benchmarks.ann import report as ann
 from benchmarks.common.paths import results_folder
 from benchmarks.common.sheet import Sheet, missing_of
 from benchmarks.durable import report as durable
+from benchmarks.log import cli as log
 from benchmarks.native import cli as native
 from benchmarks.queue import report as queue
 
@@ -25,6 +26,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 _SHEETS: dict[str, Callable[[dict[str, Any]], list[Sheet]]] = {
     "ann": ann.sheets,
     "durable": durable.sheets,
+    "log": log.sheets,
     "queue": queue.sheets,
     "native": native.sheets,
 }

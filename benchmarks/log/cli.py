@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from benchmarks.ann.report import write_json
 from benchmarks.common.console import wide_console
@@ -15,7 +16,7 @@ from benchmarks.common.installed import engram_version
 from benchmarks.common.machine import describe
 from benchmarks.common.paths import HERE, cache_folder, results_folder
 from benchmarks.common.sheet import Sheet
-from benchmarks.log.figures import Figure, measure
+from benchmarks.log.figures import measure
 
 _PARTS = ("one", "sixteen", "native", "never", "sqlite", "tail", "recovery", "open")
 
@@ -49,12 +50,13 @@ def _built() -> Path | None:
     return folder / "wal_bench"
 
 
-def sheet(figures: list[Figure]) -> Sheet:
+def sheets(content: dict[str, Any]) -> list[Sheet]:
     """One line a figure."""
-    table = Sheet("The log", ["what", "Engram", "beside", "ratio", "asked"], wide=frozenset({"what"}))
-    for figure in figures:
-        table.rows.append([figure.what, figure.ours, figure.beside, f"{figure.ratio:.2f}", figure.asked])
-    return table
+    sheet = Sheet("The log", ["what", "Engram", "beside", "ratio", "asked"])
+    for figure in content["figures"]:
+        row = [figure[name] for name in ("what", "ours", "beside")]
+        sheet.rows.append([*row, f"{figure['ratio']:.2f}", figure["asked"]])
+    return [sheet]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -75,6 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     }
     write_json(content, results_folder() / f"{options.name}.json")
     console = wide_console()
-    console.print(sheet(figures).rich())
+    for sheet in sheets(content):
+        console.print(sheet.rich())
     console.print(f"written: {results_folder() / options.name}.json", highlight=False)
     return 0

@@ -1,12 +1,16 @@
 // The log against a file system that fails, dies and loses power.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <memory>
 #include <random>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "wal/log_testing.h"
 
@@ -105,6 +109,34 @@ TEST(LogFaults, AFullDiskRefusesWithoutAHoleAndAcceptsAgain) {
   }
   EXPECT_EQ(committed, accepted);
   EXPECT_EQ(recovered(*files.after_kill()), accepted);
+}
+
+// Nobody asks for a sync: the log takes care of it by itself, and whenever the power goes, what it said is
+// synced is there.
+TEST(LogFaults, AnIntervalLosesNoMoreThanWhatCameAfterItsLastSync) {
+  const std::uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 20; ++round) {
+    FaultFileSystem files(random());
+    Options options = small_segments(Sync::kInterval);
+    options.interval = std::chrono::milliseconds(1);
+    const std::unique_ptr<Log> log = open_log(files, options, nullptr);
+    Texts issued;
+    std::vector<Lsn> lsns;
+    for (std::size_t i = 0; i < 25; ++i) {
+      issued.push_back(some_text(random, i));
+      lsns.push_back(log->append(bytes_of(issued.back()), std::nullopt, 0));
+      if (random() % 8 == 0) {
+        while (log->synced_lsn() <= lsns.back()) std::this_thread::yield();
+      }
+    }
+    const Lsn synced = log->synced_lsn();
+    const Texts left = recovered(*files.after_power_cut(random));
+    ASSERT_TRUE(is_prefix(left, issued));
+    const auto safe = std::ranges::lower_bound(lsns, synced) - lsns.begin();
+    ASSERT_GE(left.size(), static_cast<std::size_t>(safe));
+  }
 }
 
 // Power is cut before every call of three lives, each of which begins where a cut left the one before.
