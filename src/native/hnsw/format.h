@@ -15,6 +15,7 @@ inline constexpr std::size_t kHeaderBytes = 128;
 inline constexpr HeadLayout kHead{kMagic, kVersion, kHeaderBytes - 4};
 inline constexpr std::size_t kSectionBytes = 64;  // a section's own header, before its payload
 inline constexpr std::size_t kMostLevels = 24;
+inline constexpr std::byte kCopy{0x80};  // beside a node's levels: it is a copy, in the chain of another
 
 enum class Section : std::uint32_t {
   kRecords = 1,  // code and level-0 links of every slot

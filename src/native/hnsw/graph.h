@@ -70,6 +70,10 @@ class Graph {
   // Calls see(slot) for every slot that is not retired.
   void each_present(const std::function<void(Slot)>& see) const;
 
+  // How many slots that are not retired cannot be reached from where walks begin: none, if all is well. Looks
+  // at every link; not while others insert or retire.
+  std::size_t unreachable() const;
+
   // While one of these lives, no slot that a search could see when it was made is used again.
   using Guard = Epochs::Pin;
   Guard pin() const;

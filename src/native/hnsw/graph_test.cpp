@@ -12,69 +12,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "hnsw/test_support.h"
 
 namespace engram::hnsw {
 namespace {
-
-using Vectors = std::vector<std::vector<float>>;
-
-Vectors random_vectors(std::size_t count, std::size_t dim, std::uint32_t seed, float spread = 1.0F,
-                       float centre = 0.0F) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(centre, spread);
-  Vectors vectors(count, std::vector<float>(dim));
-  for (auto& vector : vectors) {
-    for (float& x : vector) x = normal(random);
-  }
-  return vectors;
-}
-
-double distance(const std::vector<float>& a, const std::vector<float>& b, Metric metric) {
-  double dot = 0, aa = 0, bb = 0, l2 = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    const double x = a[i], y = b[i];
-    dot += x * y;
-    aa += x * x;
-    bb += y * y;
-    l2 += (x - y) * (x - y);
-  }
-  if (metric == Metric::kL2) return l2;
-  return metric == Metric::kIp ? 1 - dot : 1 - dot / std::sqrt(aa * bb);
-}
-
-std::vector<Hit> search(const Graph& graph, const std::vector<float>& query, std::size_t k, std::size_t ef,
-                        std::uint64_t snapshot = kNow, const Graph::Keep* keep = nullptr) {
-  std::vector<Hit> hits(k);
-  hits.resize(graph.search(query.data(), k, ef, snapshot, keep, hits.data()));
-  return hits;
-}
-
-std::set<std::uint64_t> labels(const Graph& graph, const std::vector<Hit>& hits) {
-  std::set<std::uint64_t> found;
-  for (const Hit& hit : hits) found.insert(graph.born(hit.slot));
-  return found;
-}
-
-double recall(const Graph& graph, const Vectors& base, const Vectors& queries, std::size_t k,
-              std::size_t ef) {
-  const Metric metric = graph.options().metric;
-  std::size_t found = 0;
-  for (const auto& query : queries) {
-    std::vector<double> all;
-    for (const auto& vector : base) all.push_back(distance(query, vector, metric));
-    std::nth_element(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(k - 1), all.end());
-    for (const Hit& hit : search(graph, query, k, ef)) {
-      found += distance(query, base[graph.born(hit.slot)], metric) <= all[k - 1] + 1e-9 ? 1U : 0U;
-    }
-  }
-  return static_cast<double>(found) / static_cast<double>(k * queries.size());
-}
-
-std::unique_ptr<Graph> build(const Vectors& base, Metric metric, Scalar scalar = Scalar::kF32) {
-  auto graph = std::make_unique<Graph>(Options{.dim = base[0].size(), .metric = metric, .scalar = scalar});
-  for (std::size_t i = 0; i < base.size(); ++i) graph->insert(base[i].data(), i);
-  return graph;
-}
 
 class OfMetric : public testing::TestWithParam<Metric> {};
 INSTANTIATE_TEST_SUITE_P(Graph, OfMetric, testing::Values(Metric::kL2, Metric::kIp, Metric::kCosine));
@@ -269,35 +210,6 @@ TEST(Graph, ASmallGraphTakesLittleMemory) {
   const Vectors base = random_vectors(1000, 128, 23);
   const auto graph = build(base, Metric::kL2);
   EXPECT_LT(graph->memory_bytes(), std::size_t{2} << 20);
-}
-
-TEST(Graph, NeitherForgetsNorGrowsWhenEverythingIsReplacedTenTimes) {
-  const std::size_t count = 3000;
-  const Vectors queries = random_vectors(100, 12, 25);
-  Vectors base = random_vectors(count, 12, 26);
-  Graph graph(Options{.dim = 12});
-  std::vector<Slot> slots;
-  for (std::size_t i = 0; i < count; ++i) slots.push_back(graph.insert(base[i].data(), i));
-  std::mt19937 random(27);
-  std::vector<std::size_t> order(count);
-  for (std::size_t i = 0; i < count; ++i) order[i] = i;
-  for (std::uint32_t turn = 0; turn < 10; ++turn) {
-    const Vectors next = random_vectors(count, 12, 100 + turn);
-    std::shuffle(order.begin(), order.end(), random);
-    for (const std::size_t i : order) {
-      graph.retire(slots[i]);
-      base[i] = next[i];
-      slots[i] = graph.insert(base[i].data(), i);
-    }
-  }
-  EXPECT_EQ(graph.size(), count);
-  EXPECT_LE(graph.slots(), count * 11 / 10);
-  const double fresh = recall(*build(base, Metric::kL2), base, queries, 10, 40);
-  EXPECT_GE(recall(graph, base, queries, 10, 40), fresh - 0.01);
-  for (std::size_t i = 0; i < count; ++i) {
-    ASSERT_EQ(labels(graph, search(graph, base[i], 1, 100)), std::set<std::uint64_t>{i}) << "vector " << i;
-  }
-  EXPECT_EQ(labels(graph, search(graph, base[0], count, 100)).size(), count);
 }
 
 // Run under ThreadSanitizer: every verb at once.

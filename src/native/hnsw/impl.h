@@ -1,7 +1,7 @@
 // The graph's state, shared by the files that insert, search, retire and save.
 //
-// Thread-safety and invariants: see graph.h. The order of locks: `raising` before a node's lock; at most one
-// node's lock is held at a time.
+// Thread-safety and invariants: see graph.h. The order of locks: `raising`, `copying`, a node's lock; at most
+// one node's lock is held at a time.
 #pragma once
 
 #include <array>
@@ -36,17 +36,23 @@ struct AtSnapshot {
   }
 };
 
+// The nodes as whoever links sees them: without copies.
+struct BareNodes {
+  const Nodes& nodes;
+  const std::byte* code(Slot slot) const { return nodes.code(slot); }
+  std::size_t code_bytes() const { return nodes.code_bytes(); }
+  std::span<Slot> links(Slot slot, std::size_t level) const { return nodes.neighbours(slot, level); }
+};
+using BareField = FieldOf<BareNodes>;
+
 struct Graph::Impl {
   explicit Impl(const Options& options);
 
   // insert.cpp
   Slot insert(const float* vector, std::uint64_t born, std::uint64_t dead_at);
-  void link(Slot slot, std::size_t level, Scratch& scratch);
-  void link_back(Slot node, Slot to, std::size_t level, Scratch& scratch);
-  bool link_twin(Slot slot, Scratch& scratch);
-  void count_link(Slot from, Slot to);
-  void relink(Slot slot, Scratch& scratch);
-  bool same_code(Slot a, Slot b) const;
+  void link(Slot slot, Scratch& scratch, Slot instead_of = kNoSlot);
+  void find_candidates(Slot slot, const BareField& field, Nearest from, Scratch& scratch) const;
+  void link_back(Slot node, Slot to, std::size_t level, Scratch& scratch, Slot instead_of = kNoSlot);
   static void keep_few(std::size_t least, Scratch& scratch);
   void rank_links(Slot node, std::span<Slot> links, Slot newcomer, Scratch& scratch) const;
   void rank_gathered(Slot node, std::size_t count, Scratch& scratch) const;
@@ -57,6 +63,16 @@ struct Graph::Impl {
   // chosen for than to any other kept, and the rest in `scratch.dropped`.
   void choose(std::span<const Candidate> candidates, std::size_t most, Scratch& scratch) const;
   std::size_t level_of(Slot slot) const;
+
+  // copies.cpp
+  bool hang(Slot slot, Scratch& scratch);
+  bool hang_under(Slot slot, Slot node);
+  bool make_room_in_front(std::span<Slot> links);
+  void unhang(Slot copy);
+  bool step_in(Slot copy, Slot node, Scratch& scratch);
+  void leave(Slot slot, Scratch& scratch);
+  bool in_chain(Slot copy) const;
+  bool same_code(Slot a, Slot b) const;
 
   // search.cpp
   std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
@@ -80,6 +96,14 @@ struct Graph::Impl {
   void strip_links(Slot node, std::size_t level);
   void adopt_neighbours(Slot dying, Scratch& scratch);
 
+  // reach.cpp
+  void begin_reach();
+  bool reach(std::size_t most, Scratch& scratch);
+  void see_reached(Slot slot);
+  bool rescue_next(Scratch& scratch);
+  void rescue(Slot slot, Scratch& scratch);
+  bool lead_to(Slot node, Slot to);
+
   // Calls see(slot) for every slot that was written and not retired.
   template <class See>
   void each_present(const See& see) const {
@@ -98,15 +122,20 @@ struct Graph::Impl {
   Field field(const simd::CodeQuery& query, std::size_t level) const {
     return {.nodes = nodes, .kernels = kernels, .query = query, .dim = options.dim, .level = level};
   }
+  BareField bare_field(const simd::CodeQuery& query, std::size_t level) const {
+    return {.nodes = bare, .kernels = kernels, .query = query, .dim = options.dim, .level = level};
+  }
 
   Options options;
   const simd::Kernels& kernels;
   Nodes nodes;
+  BareNodes bare{nodes};
   mutable Scratches scratches;
   mutable Epochs epochs;
   mutable std::array<SpinLock, 4096> locks;
 
   std::mutex raising;  // held by who changes the entry
+  std::mutex copying;  // held by who changes a chain of copies
   std::atomic<std::uint64_t> entry{Entry{}.packed()};
 
   std::once_flag shift_chosen;
@@ -119,7 +148,7 @@ struct Graph::Impl {
 
   // Slots on their way from retirement to their next use; see tend.cpp.
   struct Upkeep {
-    enum class Phase { kIdle, kBeforeSweep, kSweep, kAdopt, kAfterSweep };
+    enum class Phase { kIdle, kBeforeSweep, kSweep, kAdopt, kReach, kAfterSweep };
     std::mutex mutex;  // held by who does the work; others pass by
     Phase phase = Phase::kIdle;
     std::vector<Slot> dying;
@@ -127,6 +156,8 @@ struct Graph::Impl {
     Slot cursor = 0;
     Slot end = 0;
     std::size_t stride = 0;
+    std::vector<std::uint64_t> reached;  // one bit a slot
+    std::vector<Slot> open;              // reached, their links not yet followed
   };
   Upkeep upkeep;
   std::mutex retiring;  // guards the two lists
@@ -136,6 +167,7 @@ struct Graph::Impl {
   std::atomic<bool> tending_due{false};
   std::atomic<std::uint64_t> sweeps{0};
   std::atomic<std::uint64_t> mended{0};
+  std::atomic<std::uint64_t> rescued{0};
 };
 
 }  // namespace engram::hnsw

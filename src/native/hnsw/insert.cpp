@@ -2,9 +2,7 @@
 // ways.
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstring>
 #include <mutex>
 
 #include "base/error.h"
@@ -14,9 +12,6 @@
 namespace engram::hnsw {
 namespace {
 
-// Of equal codes: how many a node links to before the next hangs further down, and how far down that may go.
-constexpr std::size_t kTwins = 6;
-constexpr std::uint64_t kMostSteps = 256;
 // The least links a new node gets, where there are as many to link to.
 constexpr std::size_t kFewLinks = 4;
 
@@ -78,7 +73,7 @@ Slot Graph::Impl::insert(const float* vector, std::uint64_t born, std::uint64_t 
     nodes.alive.set(slot);
     alive.fetch_add(1, std::memory_order_relaxed);
   }
-  link(slot, nodes.level(slot), *scratch);
+  link(slot, *scratch);
   return slot;
 }
 
@@ -102,13 +97,16 @@ Slot Graph::Impl::take_slot() {
   return slot;
 }
 
-void Graph::Impl::link(Slot slot, std::size_t level, Scratch& scratch) {
+// `instead_of`: a node about to retire, whose first copy the slot is and whose place it takes.
+void Graph::Impl::link(Slot slot, Scratch& scratch, Slot instead_of) {
+  const std::size_t level = nodes.level(slot);
   std::unique_lock<std::mutex> raise(raising, std::defer_lock);
   Entry from = entry_now();
   if (from.none() || level > from.level) {
     raise.lock();
     from = entry_now();
     if (from.none()) {
+      nodes.linked.set(slot);
       entry.store(Entry{slot, level}.packed(), std::memory_order_release);
       return;
     }
@@ -124,23 +122,19 @@ void Graph::Impl::link(Slot slot, std::size_t level, Scratch& scratch) {
   const std::size_t top = std::min(level, from.level);
   scratch.lists.clear();
   for (std::size_t l = top + 1; l-- > 0;) {
-    const Field here = field(query, l);
-    scratch.pool.reset(options.ef_construction, options.ef_construction,
-                       std::max<std::size_t>(options.ef_construction / 4, 8));
-    scratch.visited.begin(used.load(std::memory_order_acquire));
-    start_at(here, at.slot, Everything{}, scratch);
-    walk(here, Everything{}, scratch);
+    find_candidates(slot, bare_field(query, l), at, scratch);
     at = {scratch.pool.slot(0), scratch.pool.distance(0)};
-    scratch.candidates.clear();
-    for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
-      const Slot candidate = scratch.pool.slot(i);
-      if (nodes.present.test(candidate)) scratch.candidates.push_back({scratch.pool.distance(i), candidate});
-    }
-    if (l == 0 && link_twin(slot, scratch)) return;
+    std::erase_if(scratch.candidates,
+                  [&](const Candidate& candidate) { return candidate.slot == instead_of; });
+    if (l == 0 && instead_of == kNoSlot && hang(slot, scratch)) return;
     // On level 0 there is room for more, and recall at an equal price gains by it.
     choose(scratch.candidates, l == 0 ? options.m + options.m / 2 : options.m, scratch);
     keep_few(std::min(options.m, kFewLinks), scratch);
-    copy_links(nodes.links(slot, l), scratch.kept);
+    if (l != 0 || instead_of == kNoSlot) {
+      copy_links(nodes.links(slot, l), scratch.kept);
+    } else if (!step_in(slot, instead_of, scratch)) {
+      return;
+    }
     for (const Candidate& kept : scratch.kept) {
       scratch.lists.push_back(kept.slot);
       if (l == 0) nodes.add_link_to(kept.slot);
@@ -152,87 +146,33 @@ void Graph::Impl::link(Slot slot, std::size_t level, Scratch& scratch) {
   for (std::size_t l = 0; l <= top; ++l) {
     std::size_t begin = end - 1;
     while (begin > 0 && scratch.lists[begin - 1] != kNoSlot) --begin;
-    for (std::size_t i = begin; i + 1 < end; ++i) link_back(scratch.lists[i], slot, l, scratch);
+    for (std::size_t i = begin; i + 1 < end; ++i) link_back(scratch.lists[i], slot, l, scratch, instead_of);
     end = begin;
   }
-  if (raise.owns_lock()) entry.store(Entry{slot, level}.packed(), std::memory_order_release);
+  nodes.linked.set(slot);
+  if (!raise.owns_lock()) {
+    // Others may have retired all that it chose.
+    if (nodes.links_leading_to(slot) == 0) rescue(slot, scratch);
+    return;
+  }
+  entry.store(Entry{slot, level}.packed());
+  raise.unlock();
+  if (!nodes.present.test(slot)) replace_entry(slot);  // who retired it meanwhile may not have seen it there
 }
 
-bool Graph::Impl::same_code(Slot a, Slot b) const {
-  return std::memcmp(nodes.code(a), nodes.code(b), nodes.code_bytes()) == 0;
-}
-
-// A link between equal codes does not count: twins that only link to each other are lost to every walk.
-void Graph::Impl::count_link(Slot from, Slot to) {
-  if (!same_code(from, to)) nodes.add_link_to(to);
-}
-
-// Links a node anew whose twin died, which may have been all that led to it: like a newcomer, but what links
-// it has it keeps.
-void Graph::Impl::relink(Slot slot, Scratch& scratch) {
-  const Entry from = entry_now();
-  if (from.none()) return;
-  const simd::CodeQuery query =
-      query_of_code(nodes.code(slot), options.dim, options.metric, scratch.query.data());
-  Nearest at{from.slot, score_one(field(query, 0), from.slot)};
-  for (std::size_t l = from.level; l > 0; --l) at = descend(field(query, l), at, scratch.gathered);
-  const Field here = field(query, 0);
-  scratch.pool.reset(options.ef_construction, options.ef_construction,
-                     std::max<std::size_t>(options.ef_construction / 4, 8));
+// Leaves in `scratch.candidates` the nodes nearest to the slot on a level, nearest first.
+void Graph::Impl::find_candidates(Slot slot, const BareField& field, Nearest from, Scratch& scratch) const {
+  const std::size_t ties = std::max<std::size_t>(options.ef_construction / 4, 8);
+  scratch.pool.reset(options.ef_construction, options.ef_construction, ties);
   scratch.visited.begin(used.load(std::memory_order_acquire));
-  start_at(here, at.slot, Everything{}, scratch);
-  walk(here, Everything{}, scratch);
+  start_at(field, from.slot, Everything{}, scratch);
+  walk(field, Everything{}, scratch);
   scratch.candidates.clear();
-  bool found = false;
-  Slot twin = kNoSlot;
   for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
     const Slot candidate = scratch.pool.slot(i);
-    if (candidate == slot) found = true;
-    if (candidate == slot || !nodes.present.test(candidate)) continue;
-    if (!same_code(candidate, slot)) {
-      scratch.candidates.push_back({scratch.pool.distance(i), candidate});
-    } else if (twin == kNoSlot) {
-      twin = candidate;
-    }
+    if (candidate == slot || !nodes.present.test(candidate) || nodes.copies.test(candidate)) continue;
+    scratch.candidates.push_back({scratch.pool.distance(i), candidate});
   }
-  choose(scratch.candidates, options.m, scratch);
-  keep_few(std::min(options.m, kFewLinks), scratch);
-  scratch.others.clear();
-  for (const Candidate& kept : scratch.kept) scratch.others.push_back(kept.slot);
-  for (const Slot to : scratch.others) link_back(slot, to, 0, scratch);
-  if (found) return;
-  if (twin != kNoSlot) {
-    link_back(twin, slot, 0, scratch);
-  } else {
-    for (const Slot to : scratch.others) link_back(to, slot, 0, scratch);
-  }
-}
-
-// Equal codes hang under the first of their kind, a few below each, on level 0 alone. Were they linked as
-// others are, they would have nothing but each other for neighbours, and a walk that enters their plateau
-// could not leave.
-bool Graph::Impl::link_twin(Slot slot, Scratch& scratch) {
-  const auto first =
-      std::find_if(scratch.candidates.begin(), scratch.candidates.end(),
-                   [&](const Candidate& candidate) { return same_code(candidate.slot, slot); });
-  if (first == scratch.candidates.end()) return false;
-  Slot parent = first->slot;
-  for (std::uint64_t step = 0; step < kMostSteps; ++step) {
-    std::array<Slot, kTwins> twins;
-    std::size_t count = 0;
-    for (const Slot& link : nodes.level0(parent)) {
-      const Slot there = load_link(link);
-      if (there == kNoSlot || count == kTwins) break;
-      // A retired one would take the newcomer with it.
-      if (there != slot && nodes.present.test(there) && same_code(there, slot)) twins[count++] = there;
-    }
-    if (count < kTwins) break;
-    parent = twins[mix(slot + step) % count];
-  }
-  const std::array<Candidate, 2> own{*first, Candidate{first->distance, parent}};
-  copy_links(nodes.level0(slot), std::span(own).first(parent == first->slot ? 1 : 2));
-  link_back(parent, slot, 0, scratch);
-  return true;
 }
 
 void Graph::Impl::choose(std::span<const Candidate> candidates, std::size_t most, Scratch& scratch) const {
@@ -280,16 +220,17 @@ void Graph::Impl::keep_few(std::size_t least, Scratch& scratch) {
   });
 }
 
-void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scratch) {
+// Links a node to one that chose it; `instead_of`: a node that retires, whose place the new one takes.
+void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scratch, Slot instead_of) {
   const std::lock_guard lock(lock_of(node));
-  if (!nodes.present.test(node)) return;
-  const std::span<Slot> links = nodes.links(node, level);
+  if (!nodes.present.test(node) || nodes.copies.test(node)) return;
+  const std::span<Slot> links = nodes.neighbours(node, level);
   for (Slot& link : links) {
     const Slot there = load_link(link);
     if (there == to) return;
-    if (there == kNoSlot) {
+    if (there == kNoSlot || there == instead_of) {
       store_link(link, to);
-      if (level == 0) count_link(node, to);
+      if (level == 0) nodes.add_link_to(to);
       return;
     }
   }
@@ -297,7 +238,7 @@ void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scra
   rank_links(node, links, to, scratch);
   choose(scratch.candidates, links.size(), scratch);
   if (level == 0) {
-    count_link(node, to);
+    nodes.add_link_to(to);
     keep_reachable(links.size(), scratch);
   }
   copy_links(links, scratch.kept);

@@ -40,7 +40,10 @@ void Nodes::reserve(Slot slot) {
   links_to_.reserve(slot);
   present.reserve(slot);
   alive.reserve(slot);
+  linked.reserve(slot);
   leaving.reserve(slot);
+  dying.reserve(slot);
+  copies.reserve(slot);
 }
 
 void Nodes::raise(Slot slot, std::size_t level) {
@@ -54,6 +57,8 @@ void Nodes::raise(Slot slot, std::size_t level) {
 
 void Nodes::write(Slot slot, const float* vector, Coding coding, std::uint64_t born, std::uint64_t dead_at) {
   const simd::Kernels& kernels = simd::active();
+  copies.clear(slot);
+  linked.clear(slot);
   encode(vector, dim_, coding, code(slot));
   auto* const kept = vectors_.at(slot);
   switch (scalar_) {
@@ -91,7 +96,8 @@ std::size_t Nodes::memory_bytes(std::size_t slots) const {
   return records_.memory_bytes(slots) + vectors_.memory_bytes(slots) + lives_.memory_bytes(slots) +
          towers_.memory_bytes(slots) + links_to_.memory_bytes(slots) +
          upper_.memory_bytes(upper_used_.load(std::memory_order_relaxed)) + present.memory_bytes(slots) +
-         alive.memory_bytes(slots);
+         alive.memory_bytes(slots) + linked.memory_bytes(slots) + leaving.memory_bytes(slots) + dying.memory_bytes(slots) +
+         copies.memory_bytes(slots);
 }
 
 }  // namespace engram::hnsw

@@ -85,7 +85,8 @@ class Nodes {
     return std::atomic_ref<std::uint64_t>(life(slot).dead_at);
   }
 
-  // How many level-0 links lead to a node (as many as 65,535 are told apart).
+  // How many level-0 links lead to a node (as many as 65,535 are told apart). A copy has none, and makes
+  // none.
   void add_link_to(Slot slot) {
     auto count = links_to(slot);
     std::uint16_t now = count.load(std::memory_order_relaxed);
@@ -102,19 +103,33 @@ class Nodes {
     return now > 1;
   }
 
-  // Takes one away, the last as well; true when none is left.
-  bool lose_link_to(Slot slot) {
+  // Takes one away, the last as well.
+  void lose_link_to(Slot slot) {
     auto count = links_to(slot);
     std::uint16_t now = count.load(std::memory_order_relaxed);
     while (now != kCountless && now != 0 &&
            !count.compare_exchange_weak(now, now - 1, std::memory_order_relaxed)) {
     }
-    return now <= 1;
   }
+  std::size_t links_leading_to(Slot slot) const { return links_to(slot).load(std::memory_order_relaxed); }
 
   SlotBits present;
   SlotBits alive;
+  SlotBits linked;   // in the graph, and no copy
   SlotBits leaving;  // retired, and not yet free to be used again
+  SlotBits dying;    // of those, the ones about to be used again: tend.cpp
+  SlotBits copies;   // in the chain of a node of the same code, not linked themselves: copies.cpp
+
+  // The first of a node's copies, or kNoSlot. (Not to be asked of a copy.)
+  Slot first_copy(Slot node) const {
+    const Slot first = load_link(level0(node)[0]);
+    return first != kNoSlot && copies.test(first) ? first : kNoSlot;
+  }
+  // The links of a node to others than its copies.
+  std::span<Slot> neighbours(Slot node, std::size_t level) const {
+    const std::span<Slot> all = links(node, level);
+    return level == 0 && first_copy(node) != kNoSlot ? all.subspan(1) : all;
+  }
 
   std::size_t memory_bytes(std::size_t slots) const;
 

@@ -17,16 +17,16 @@ void Graph::Impl::set_dead_at(Slot slot, std::uint64_t dead_at) {
 
 void Graph::Impl::retire(Slot slot) {
   set_dead_at(slot, kHidden);
-  if (!nodes.present.clear(slot)) return;
+  if (!nodes.present.test(slot) || nodes.leaving.set(slot)) return;
+  const Epochs::Pin pin = epochs.pin();
+  const Scratches::Lease scratch = scratches.lend();
+  leave(slot, *scratch);
   present.fetch_sub(1, std::memory_order_relaxed);
   replace_entry(slot);
   {
     const std::lock_guard lock(retiring);
-    nodes.leaving.set(slot);
     retired.push_back(slot);
   }
-  const Epochs::Pin pin = epochs.pin();
-  const Scratches::Lease scratch = scratches.lend();
   tend(*scratch);
 }
 
@@ -41,7 +41,7 @@ void Graph::Impl::replace_entry(Slot gone) {
       for (const Slot& link : nodes.links(old.slot, l)) {
         const Slot neighbour = load_link(link);
         if (neighbour == kNoSlot) break;
-        if (nodes.present.test(neighbour)) next = {neighbour, l};
+        if (nodes.present.test(neighbour) && !nodes.copies.test(neighbour)) next = {neighbour, l};
       }
     }
     if (next.none()) next.slot = highest_present();
@@ -55,6 +55,7 @@ void Graph::Impl::replace_entry(Slot gone) {
 Slot Graph::Impl::highest_present() const {
   Slot best = kNoSlot;
   each_present([&](Slot slot) {
+    if (!nodes.linked.test(slot)) return;
     if (best == kNoSlot || nodes.level(slot) > nodes.level(best)) best = slot;
   });
   return best;

@@ -235,7 +235,10 @@ void Graph::Impl::save(File& file) const {
     }
   });
   std::vector<std::byte> levels(slots);
-  for (Slot slot = 0; slot < slots; ++slot) levels[slot] = static_cast<std::byte>(nodes.level(slot));
+  for (Slot slot = 0; slot < slots; ++slot) {
+    levels[slot] =
+        static_cast<std::byte>(nodes.level(slot)) | (nodes.copies.test(slot) ? format::kCopy : std::byte{});
+  }
   writer.section(Section::kLevels, [&](auto put) { put(Bytes(levels)); });
   writer.section(Section::kUpper, [&](auto put) {
     std::vector<std::byte> links;
@@ -275,10 +278,11 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
   const std::vector<std::byte> levels = read_bytes(reader, Section::kLevels, slots);
   std::uint64_t towers = 0;
   for (Slot slot = 0; slot < slots; ++slot) {
-    const auto level = std::to_integer<std::size_t>(levels[slot]);
+    const auto level = std::to_integer<std::size_t>(levels[slot] & ~format::kCopy);
     if (level > format::kMostLevels)
       reader.corrupt(levels_at, "a node has " + std::to_string(level) + " levels");
     nodes.reserve(slot);
+    if ((levels[slot] & format::kCopy) != std::byte{}) nodes.copies.set(slot);
     towers += level;
   }
   const std::size_t list = impl.options.m * sizeof(Slot);
@@ -286,8 +290,10 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
   const std::uint64_t present_at = reader.position();
   const std::vector<std::byte> present = read_bytes(reader, Section::kPresent, (slots + 63) / 64 * 8);
 
-  for (Slot slot = 0; slot < slots; ++slot) nodes.raise(slot, std::to_integer<std::size_t>(levels[slot]));
-  const std::byte* from = upper.data();
+  for (Slot slot = 0; slot < slots; ++slot) {
+    nodes.raise(slot, std::to_integer<std::size_t>(levels[slot] & ~format::kCopy));
+  }
+  const std::byte* from = upper.data();  // of the links of the next upper level
   for (Slot slot = 0; slot < slots; ++slot) {
     for (std::size_t l = 0; l <= nodes.level(slot); ++l) {
       const std::span<Slot> links = nodes.links(slot, l);
@@ -308,20 +314,26 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
           reader.corrupt(format::kHeaderBytes, "node " + std::to_string(slot) + " links to node " +
                                                    std::to_string(to) + ", which is not there");
         }
-        if (l == 0) nodes.add_link_to(to);
+        if (l == 0 && !nodes.copies.test(slot) && !nodes.copies.test(to)) nodes.add_link_to(to);
       }
     }
   }
+  impl.used.store(header.slots, std::memory_order_release);
   for (Slot slot = 0; slot < (slots + 63) / 64 * 64; ++slot) {
     if ((std::to_integer<unsigned>(present[slot / 8]) >> (slot % 8) & 1U) == 0) continue;
     if (slot >= slots) reader.corrupt(present_at, "a slot beyond the last is marked as there");
     nodes.present.set(slot);
+    if (!nodes.copies.test(slot)) nodes.linked.set(slot);
     impl.present.fetch_add(1, std::memory_order_relaxed);
     if (nodes.dead_at(slot).load(std::memory_order_relaxed) == kAlive) {
       nodes.alive.set(slot);
       impl.alive.fetch_add(1, std::memory_order_relaxed);
     }
   }
+  impl.each_present([&](Slot slot) {
+    if (!nodes.copies.test(slot) || impl.in_chain(slot)) return;
+    reader.corrupt(levels_at, "node " + std::to_string(slot) + " is a copy in no chain of copies");
+  });
   for (Slot slot = 0; slot < slots; ++slot) {
     if (nodes.present.test(slot)) continue;
     nodes.leaving.set(slot);
@@ -335,7 +347,6 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
   }
   impl.youngest.store(header.youngest, std::memory_order_relaxed);
   impl.entry.store(entry.packed(), std::memory_order_release);
-  impl.used.store(header.slots, std::memory_order_release);
   return graph;
 }
 

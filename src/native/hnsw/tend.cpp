@@ -3,9 +3,10 @@
 // Slots retire into a list. Once that is long enough it becomes the batch of the dying, and then, a little
 // with each retirement or insertion that comes along:
 //  1. wait until no insertion is left that began before: from then on no new link leads to any of them;
-//  2. sweep all nodes: a link to a retired node is replaced by the best of that node's own neighbours;
-//  3. let nodes that only the dying linked to be linked to again;
-//  4. wait until no search is left that began before: nobody can stand on a dying node now. They are free.
+//  2. sweep all nodes: a link to a dying node is replaced by the best of that node's own neighbours;
+//  3. let nodes that few but the dying linked to be linked to again;
+//  4. follow all links, and link to what no path leads to (reach.cpp);
+//  5. wait until no search is left that began before: nobody can stand on a dying node now. They are free.
 // So the work is bounded at every call, no thread is needed, and every link to a slot is found, not most.
 
 #include <algorithm>
@@ -18,11 +19,13 @@ namespace {
 
 // A batch is one retired slot in this many: larger batches mend a node's lost links together, but hold more
 // memory.
-constexpr std::size_t kBatchShare = 20;
+constexpr std::size_t kBatchShare = 32;
 constexpr std::size_t kLeastBatch = 64;
 // How much faster than slots retire the sweep goes.
 constexpr std::size_t kHaste = 2;
 constexpr std::size_t kMostCandidates = 96;
+// A node that fewer links lead to than this is hard to find.
+constexpr std::size_t kFewLinksTo = 8;
 // How many candidates are tried for each lost link.
 constexpr std::size_t kTriesEach = 6;
 
@@ -38,6 +41,7 @@ void Graph::Impl::tend(Scratch& scratch) {
           std::max<std::size_t>(present.load(std::memory_order_relaxed) / kBatchShare, kLeastBatch);
       if (retired.size() < batch) return;
       upkeep.dying.swap(retired);
+      for (const Slot slot : upkeep.dying) nodes.dying.set(slot);
       upkeep.stride = kHaste * used.load(std::memory_order_relaxed) / batch + 1;
       upkeep.epoch = epochs.advance();
       upkeep.phase = Upkeep::Phase::kBeforeSweep;
@@ -58,14 +62,22 @@ void Graph::Impl::tend(Scratch& scratch) {
       const std::size_t end = std::min<std::size_t>(upkeep.cursor + 2 * kHaste, upkeep.dying.size());
       for (; upkeep.cursor < end; ++upkeep.cursor) adopt_neighbours(upkeep.dying[upkeep.cursor], scratch);
       if (upkeep.cursor < upkeep.dying.size()) return;
+      begin_reach();
+      upkeep.phase = Upkeep::Phase::kReach;
+      return;
+    }
+    case Upkeep::Phase::kReach:
+      if (!reach(2 * upkeep.stride, scratch)) return;
       upkeep.epoch = epochs.advance();
       upkeep.phase = Upkeep::Phase::kAfterSweep;
       return;
-    }
     case Upkeep::Phase::kAfterSweep: {
       if (!epochs.passed(upkeep.epoch)) return;
       const std::lock_guard lists(retiring);
-      for (const Slot slot : upkeep.dying) nodes.leaving.clear(slot);
+      for (const Slot slot : upkeep.dying) {
+        nodes.dying.clear(slot);
+        nodes.leaving.clear(slot);
+      }
       free.insert(free.end(), upkeep.dying.rbegin(), upkeep.dying.rend());
       free_count.fetch_add(static_cast<std::uint32_t>(upkeep.dying.size()), std::memory_order_acq_rel);
       upkeep.dying.clear();
@@ -92,8 +104,7 @@ void Graph::Impl::sweep(Scratch& scratch) {
   upkeep.phase = Upkeep::Phase::kAdopt;
 }
 
-// A retired node that is walked through still must not lead to a slot about to be used again. Its links to
-// the living stay; those to other retired ones go, which is more than must.
+// A retired node that is walked through still must not lead to a slot about to be used again.
 void Graph::Impl::strip_links(Slot node, std::size_t level) {
   const std::lock_guard lock(lock_of(node));
   const std::span<Slot> links = nodes.links(node, level);
@@ -101,20 +112,21 @@ void Graph::Impl::strip_links(Slot node, std::size_t level) {
   for (const Slot& link : links) {
     const Slot there = load_link(link);
     if (there == kNoSlot) break;
-    if (nodes.present.test(there)) store_link(links[stay++], there);
+    if (!nodes.dying.test(there)) store_link(links[stay++], there);
   }
   for (; stay < links.size(); ++stay) store_link(links[stay], kNoSlot);
 }
 
 void Graph::Impl::mend_links(Slot node, std::size_t level, Scratch& scratch) {
-  const std::span<Slot> links = nodes.links(node, level);
   const auto is_gone = [this](const Slot& link) {
     const Slot there = load_link(link);
-    return there != kNoSlot && !nodes.present.test(there);
+    return there != kNoSlot && nodes.dying.test(there);
   };
-  if (std::none_of(links.begin(), links.end(), is_gone)) return;
+  const std::span<Slot> all = nodes.links(node, level);
+  if (std::none_of(all.begin(), all.end(), is_gone)) return;
 
   const std::lock_guard lock(lock_of(node));
+  const std::span<Slot> links = nodes.neighbours(node, level);
   Gathered& codes = scratch.choosing;
   codes.grow_to(kMostCandidates + links.size());
   scratch.visited.begin(used.load(std::memory_order_acquire));
@@ -127,14 +139,15 @@ void Graph::Impl::mend_links(Slot node, std::size_t level, Scratch& scratch) {
     const Slot there = load_link(link);
     if (there == kNoSlot) break;
     scratch.visited.mark(there);
-    (nodes.present.test(there) ? stay : gone).push_back(there);
+    (nodes.dying.test(there) ? gone : stay).push_back(there);
   }
   std::size_t count = 0;
   for (const Slot lost : gone) {
     for (const Slot& beyond : nodes.links(lost, level)) {
       const Slot candidate = load_link(beyond);
       if (candidate == kNoSlot || count == kMostCandidates) break;
-      if (!nodes.present.test(candidate) || scratch.visited.mark(candidate)) continue;
+      if (!nodes.present.test(candidate) || nodes.copies.test(candidate)) continue;
+      if (scratch.visited.mark(candidate)) continue;
       codes.slots[count] = candidate;
       codes.codes[count] = nodes.code(candidate);
       prefetch(codes.codes[count++], nodes.code_bytes());
@@ -169,20 +182,18 @@ void Graph::Impl::replace_links(std::vector<Slot>& stay, std::size_t most, std::
   }
 }
 
-// The links of a dying node are lost; who has no other is linked to by its own neighbours. Its twins may have
-// hung under it: they are linked anew.
+// The links of a dying node are lost; who has few others is linked to by its own neighbours.
 void Graph::Impl::adopt_neighbours(Slot dying, Scratch& scratch) {
+  if (nodes.copies.test(dying)) return;
   for (const Slot& link : nodes.level0(dying)) {
     const Slot neighbour = load_link(link);
     if (neighbour == kNoSlot) return;
-    if (same_code(dying, neighbour)) {
-      if (nodes.present.test(neighbour)) relink(neighbour, scratch);
-      continue;
-    }
-    if (!nodes.lose_link_to(neighbour) || !nodes.present.test(neighbour)) continue;
-    for (const Slot& to : nodes.level0(neighbour)) {
-      if (const Slot there = load_link(to); there != kNoSlot && there != neighbour)
-        link_back(there, neighbour, 0, scratch);
+    nodes.lose_link_to(neighbour);
+    if (!nodes.present.test(neighbour) || nodes.links_leading_to(neighbour) >= kFewLinksTo) continue;
+    for (const Slot& to : nodes.neighbours(neighbour, 0)) {
+      const Slot there = load_link(to);
+      if (there == kNoSlot || nodes.links_leading_to(neighbour) >= kFewLinksTo) break;
+      link_back(there, neighbour, 0, scratch);
     }
   }
 }
