@@ -1,0 +1,1 @@
+"""Search among some of the vectors of an index."""

@@ -1,0 +1,9 @@
+"""Search that only some labels may answer, from one in a thousand to every second (``--help`` for more)."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks.filter.cli import main
+
+sys.exit(main())
