@@ -1,4 +1,4 @@
-"""The churn benchmark: every pattern replaces every row once, and an index that forgets nothing is found out."""
+"""The churn benchmark: every pattern replaces every row once; an index that forgets nothing is found out."""
 
 from __future__ import annotations
 

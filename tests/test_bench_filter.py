@@ -31,7 +31,9 @@ def test_filters_let_through_the_share_they_say_and_lie_where_they_say() -> None
     base = random.normal(size=(1000, 6)).astype(np.float32)
     queries = random.normal(size=(100, 6)).astype(np.float32)
 
-    by_kind = {kind: [case for case in cases(base, queries, (0.01, 0.2), 10) if case.kind == kind] for kind in KINDS}
+    by_kind = {
+        kind: [case for case in cases(base, queries, (0.01, 0.2), 10) if case.kind == kind] for kind in KINDS
+    }
 
     for kind in KINDS:
         assert [case.allowed.sum() for case in by_kind[kind]] == [10, 200]

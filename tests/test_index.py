@@ -411,3 +411,66 @@ def test_replacing_copies_over_and_over_loses_none() -> None:
         for part in np.array_split(rng.permutation(4000), 20):
             index.add(part, base[part], threads=1)
     assert (index.search(base, 1)[1][:, 0] > 1e-5).sum() <= 4
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_optimize_changes_no_answer_and_gives_back_what_removed_vectors_held(metric: str) -> None:
+    rng = np.random.default_rng(31)
+    base = rng.normal(size=(4000, 20)).astype(np.float32)
+    base[3000:] = base[:1000]
+    queries = rng.normal(size=(50, 20)).astype(np.float32)
+    index = built(base, metric)
+    index.remove(np.arange(1, 4000, 2))
+    labels, found = index.search(queries, k=10, ef=200)
+    before = index.memory_bytes
+
+    index.optimize()
+
+    assert index.memory_bytes < 0.6 * before
+    assert len(index) == 2000
+    same_labels, same_found = index.search(queries, k=10, ef=200)
+    assert np.mean(labels == same_labels) > 0.99  # of copies either may come
+    np.testing.assert_allclose(found, same_found, rtol=1e-6)
+    index.add([1], [base[1]])
+    assert len(index) == 2001
+    assert index.search(base[1], k=3)[1][0, 0] == pytest.approx(
+        distances(base[1:2], base[1:2], metric)[0, 0], abs=1e-5
+    )
+
+
+def test_optimize_runs_beside_adds_searches_and_removals() -> None:
+    rng = np.random.default_rng(32)
+    base = rng.normal(size=(1500, 12)).astype(np.float32)
+    index = built(base[:500])
+    done = threading.Event()
+    wrong: list[str] = []
+
+    def look() -> None:
+        while not done.is_set():
+            labels, found = index.search(base[:8], k=5)
+            if (labels < 0).any() or (np.diff(found, axis=1) < 0).any():
+                wrong.append(str(labels))
+
+    def change() -> None:
+        for at in range(500, 1500, 50):
+            index.add(np.arange(at, at + 50), base[at : at + 50], threads=1)
+            index.remove(np.arange(at - 480, at - 450))
+
+    readers = [threading.Thread(target=look) for _ in range(2)]
+    writer = threading.Thread(target=change)
+    for thread in [*readers, writer]:
+        thread.start()
+    for _ in range(10):
+        index.optimize()
+    writer.join()
+    done.set()
+    for thread in readers:
+        thread.join()
+
+    assert not wrong
+    index.optimize()
+    gone = {label for at in range(500, 1500, 50) for label in range(at - 480, at - 450)}
+    kept = np.array([label for label in range(1500) if label not in gone])
+    assert len(index) == len(kept)
+    labels, _ = index.search(base[kept], k=1, ef=200)
+    assert (labels[:, 0] == kept).all()

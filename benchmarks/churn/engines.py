@@ -80,9 +80,7 @@ class Hnswlib(Churned):
         import hnswlib
 
         self.index: Any = hnswlib.Index(space="l2" if self.metric == "l2" else "ip", dim=self.dim)
-        self.index.init_index(
-            max_elements=self.live, M=16, ef_construction=200, allow_replace_deleted=True
-        )
+        self.index.init_index(max_elements=self.live, M=16, ef_construction=200, allow_replace_deleted=True)
 
     def add(self, rows: Rows, vectors: Matrix) -> None:
         self.index.add_items(vectors, rows, num_threads=1)

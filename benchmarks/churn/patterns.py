@@ -53,7 +53,9 @@ def _order(pattern: str, base: Matrix, inside: Rows, random: np.random.Generator
     if pattern == "random":
         return random.permutation(inside)
     if pattern == "clustered":
-        nearest = _nearest_of(base[random.choice(inside, max(2, int(len(inside) ** 0.5)), replace=False)], base, inside)
+        nearest = _nearest_of(
+            base[random.choice(inside, max(2, int(len(inside) ** 0.5)), replace=False)], base, inside
+        )
         return inside[np.argsort(nearest, kind="stable")]
     raise ValueError(f"the pattern {pattern!r} is none of {', '.join(PATTERNS)}")
 
@@ -61,4 +63,5 @@ def _order(pattern: str, base: Matrix, inside: Rows, random: np.random.Generator
 def _nearest_of(centres: Matrix, base: Matrix, rows: Rows) -> NDArray[np.int64]:
     """For each row the number of the centre it is nearest to."""
     lengths = np.einsum("ij,ij->i", centres, centres)
-    return np.argmin(0.5 * lengths - base[rows] @ centres.T, axis=1).astype(np.int64)
+    nearest: NDArray[np.int64] = np.argmin(0.5 * lengths - base[rows] @ centres.T, axis=1)
+    return nearest

@@ -67,7 +67,9 @@ def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
 def _truth(plan: Plan, dataset: Dataset, number: int) -> FloatArray:
     """The distances of the nearest of what is in after so many turnovers."""
     inside = dataset.base[number * plan.live : (number + 1) * plan.live]
-    return distances(dataset.metric, dataset.queries, inside, exact(dataset.metric, inside, dataset.queries, K))
+    return distances(
+        dataset.metric, dataset.queries, inside, exact(dataset.metric, inside, dataset.queries, K)
+    )
 
 
 def _measure(
@@ -101,7 +103,11 @@ def _measure(
                     "turn", leave=names[0], enter=names[1], batch=plan.batch, timeout=3600.0
                 )
                 measured.turns.append(
-                    {"rate": plan.live / seconds, "memory_bytes": worker.call("memory"), **ask(worker, number)}
+                    {
+                        "rate": plan.live / seconds,
+                        "memory_bytes": worker.call("memory"),
+                        **ask(worker, number),
+                    }
                 )
         with Worker(_TARGET, log) as worker:
             last = _written(Path(folder), "last", dataset.base[turns[-1].enter])
@@ -112,9 +118,7 @@ def _measure(
             measured.fresh_recall = _recall(plan, dataset, truths[-1], plan.turnovers, found)
 
 
-def _recall(
-    plan: Plan, dataset: Dataset, truth: FloatArray, number: int, found: NDArray[np.int64]
-) -> float:
+def _recall(plan: Plan, dataset: Dataset, truth: FloatArray, number: int, found: NDArray[np.int64]) -> float:
     """Recall after so many turnovers. Rows that are not in count as nothing, and so do rows that were."""
     first = number * plan.live
     inside = np.where((found >= first) & (found < first + plan.live), found, -1)

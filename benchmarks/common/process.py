@@ -48,7 +48,7 @@ def _trim() -> None:
 
 
 def anonymous_bytes() -> int:
-    """As `resident_bytes`, without pages of files: what a mapped data set brings into memory is not the index."""
+    """As `resident_bytes`, without the pages of files: a mapped data set is no part of an index."""
     _trim()
     resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
     return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")

@@ -1,7 +1,7 @@
 """Which rows may answer, and who asks.
 
-uncorrelated: any rows may, anybody asks. near: a neighbourhood may, and those near it ask. far: a neighbourhood
-may, and those farthest from it ask, so that a walk towards the query leads away from all that counts.
+uncorrelated: any rows may, anybody asks. near: a neighbourhood may, and those near it ask. far: a
+neighbourhood may, and those farthest from it ask: a walk towards the query leads away from all that counts.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ def sheets(content: dict[str, Any]) -> list[Sheet]:
         f"{data['name']}, {data['rows']:,} rows ({data['dim']} dimensions): queries a second at the least "
         f"breadth with recall@10 >= {content['enough']}",
         ["filter", "matching", *(row["engine"] for row in engines)],
-        caption="One thread, processor time. In brackets: recall where it is not reached; <10: some query got "
-        "fewer hits though as many match.",
+        caption="One thread, processor time. In brackets: recall where it is not reached; <10: some query "
+        "got fewer hits though as many match.",
     )
     for number, case in enumerate(engines[0]["cases"] if engines else []):
         sheet.rows.append(

@@ -61,9 +61,7 @@ def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
                 measured.version = worker.call("version", engine=engine)
                 sweep = worker.call("build", engine=engine, base=base, metric=dataset.metric, timeout=7200.0)
                 for case, truth in zip(prepared, truths, strict=True):
-                    measured.cases.append(
-                        _case(plan, dataset, case, truth, Path(folder), worker, sweep)
-                    )
+                    measured.cases.append(_case(plan, dataset, case, truth, Path(folder), worker, sweep))
         except (UnavailableError, WorkerError) as error:
             measured.missing = str(error)
             say(f"{engine}: missing: {error}")

@@ -85,6 +85,11 @@ class Graph {
   std::span<const std::byte> code(Slot slot) const;                 // hnsw/code.h
   float shift() const;                                              // of the codes under l2
 
+  // The same vectors and links in slots of another order, in which a search finds what it reads next nearby,
+  // and without gaps. Finishes what retired slots left to be done first, for which it waits for searches;
+  // nobody inserts or retires meanwhile. Births, deaths and levels stay; slots do not.
+  std::unique_ptr<Graph> in_walk_order();
+
   void save(File& file) const;
   static std::unique_ptr<Graph> load(const File& file, const Path& path_for_errors);
 

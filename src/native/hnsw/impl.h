@@ -45,12 +45,16 @@ struct BareNodes {
 };
 using BareField = FieldOf<BareNodes>;
 
+// The least links a node gets, where there are as many to link to.
+inline constexpr std::size_t kFewLinks = 4;
+
 struct Graph::Impl {
   explicit Impl(const Options& options);
 
   // insert.cpp
   Slot insert(const float* vector, std::uint64_t born, std::uint64_t dead_at);
   void link(Slot slot, Scratch& scratch, Slot instead_of = kNoSlot);
+  bool take_candidates(Slot slot, Scratch& scratch) const;
   void find_candidates(Slot slot, const BareField& field, Nearest from, Scratch& scratch) const;
   void link_back(Slot node, Slot to, std::size_t level, Scratch& scratch, Slot instead_of = kNoSlot);
   static void keep_few(std::size_t least, Scratch& scratch);
@@ -86,15 +90,20 @@ struct Graph::Impl {
   void set_dead_at(Slot slot, std::uint64_t dead_at);
   void retire(Slot slot);
   void replace_entry(Slot gone);
-  Slot highest_present() const;
+  Slot highest_present(Slot but = kNoSlot) const;
 
   // tend.cpp: what retired slots leave to be done, a little at each call
-  void tend(Scratch& scratch);
+  void tend(Scratch& scratch) { tend(scratch, least_batch()); }
+  void tend(Scratch& scratch, std::size_t least);
+  std::size_t least_batch() const;
   void sweep(Scratch& scratch);
-  void mend_links(Slot node, std::size_t level, Scratch& scratch);
+  bool mend_links(Slot node, std::size_t level, Scratch& scratch);
+  void relink(Slot slot, Scratch& scratch);
   void replace_links(std::vector<Slot>& stay, std::size_t most, std::size_t level, Scratch& scratch);
-  void strip_links(Slot node, std::size_t level);
   void adopt_neighbours(Slot dying, Scratch& scratch);
+
+  // reorder.cpp
+  void settle();
 
   // reach.cpp
   void begin_reach();

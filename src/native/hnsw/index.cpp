@@ -8,6 +8,7 @@
 #include <limits>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -120,16 +121,32 @@ std::vector<Label> LabelFilter::labels() const {
   return labels;
 }
 
-Index::Index(const Options& options) : graph_(std::make_unique<Graph>(options)), labels_(*graph_) {}
+Index::Index(const Options& options)
+    : options_(options), state_(new State(std::make_unique<Graph>(options))) {}
 
-Index::Index(std::unique_ptr<Graph> graph, const Path& path) : graph_(std::move(graph)), labels_(*graph_) {
-  graph_->each_present([&](Slot slot) {
-    if (graph_->dead_at(slot) == kAlive && labels_.exchange(slot) == kNoSlot) return;
+Index::Index(std::unique_ptr<Graph> graph, const Path& path) : options_(graph->options()), state_(nullptr) {
+  auto state = std::make_unique<State>(std::move(graph));
+  state->graph->each_present([&](Slot slot) {
+    if (state->graph->dead_at(slot) == kAlive && state->labels.exchange(slot) == kNoSlot) return;
     throw CorruptionError(path.string(), 0,
                           "index file " + path.string() + " holds label " +
-                              std::to_string(graph_->born(slot)) +
+                              std::to_string(state->graph->born(slot)) +
                               " twice or hidden: build the index again, or restore the file");
   });
+  state_.store(state.release());
+}
+
+Index::~Index() {
+  delete state_.load();
+}
+
+std::size_t Index::size() const {
+  return hold().state.labels.size();
+}
+
+std::size_t Index::memory_bytes() const {
+  const Held held = hold();
+  return held.state.graph->memory_bytes() + held.state.labels.memory_bytes();
 }
 
 void Index::check(const Matrix& vectors, const char* what) const {
@@ -171,28 +188,30 @@ void Index::add(std::span<const Label> labels, const Matrix& vectors, std::size_
   const std::size_t workers = thread_count(threads);
   for (std::size_t begin = 0; begin < rows.size(); begin += kBreath * workers) {
     const std::shared_lock lock(changing_);
+    State& state = *state_.load();
     const std::size_t count = std::min(rows.size() - begin, kBreath * workers);
     parallel_for(count, 32, std::min(workers, count), [&](std::size_t, std::size_t first, std::size_t last) {
       for (std::size_t i = begin + first; i < begin + last; ++i)
-        add_row(labels[rows[i]], vectors.row(rows[i]));
+        add_row(state, labels[rows[i]], vectors.row(rows[i]));
     });
     if (breathe) breathe();
   }
 }
 
-void Index::add_row(Label label, const float* vector) {
+void Index::add_row(State& state, Label label, const float* vector) {
   // For a moment both vectors of a replaced label are alive: search_row() takes the nearer.
-  const Slot before = labels_.exchange(graph_->insert(vector, static_cast<std::uint64_t>(label)));
-  if (before != kNoSlot) graph_->retire(before);
+  const Slot before = state.labels.exchange(state.graph->insert(vector, static_cast<std::uint64_t>(label)));
+  if (before != kNoSlot) state.graph->retire(before);
 }
 
 std::size_t Index::remove(std::span<const Label> labels) {
   const std::shared_lock lock(changing_);
+  State& state = *state_.load();
   std::size_t removed = 0;
   for (const Label label : labels) {
-    const Slot slot = labels_.erase(label);
+    const Slot slot = state.labels.erase(label);
     if (slot == kNoSlot) continue;
-    graph_->retire(slot);
+    state.graph->retire(slot);
     ++removed;
   }
   return removed;
@@ -201,50 +220,51 @@ std::size_t Index::remove(std::span<const Label> labels) {
 void Index::search(const Matrix& queries, std::size_t k, std::size_t ef, const LabelFilter* filter,
                    std::size_t threads, Label* labels, float* distances) const {
   check(queries, "the query");
-  const Graph::Guard guard = graph_->pin();  // the plan's slots stay what they are
-  const Plan planned = plan(filter, std::max(ef, k));
-  if (queries.rows == 1) return search_row(queries.row(0), k, ef, planned, labels, distances);
+  const Held held = hold();
+  const State& state = held.state;
+  const Graph::Guard guard = state.graph->pin();  // the plan's slots stay what they are
+  const Plan planned = plan(state, filter, std::max(ef, k));
+  if (queries.rows == 1) return search_row(state, queries.row(0), k, ef, planned, labels, distances);
   const std::size_t workers = std::min(thread_count(threads), queries.rows);
   parallel_for(queries.rows, 16, workers, [&](std::size_t, std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
-      search_row(queries.row(i), k, ef, planned, labels + i * k, distances + i * k);
+      search_row(state, queries.row(i), k, ef, planned, labels + i * k, distances + i * k);
     }
   });
 }
 
-Index::Plan Index::plan(const LabelFilter* filter, std::size_t ef) const {
+Index::Plan Index::plan(const State& state, const LabelFilter* filter, std::size_t ef) {
   Plan plan;
   if (filter == nullptr) return plan;
   plan.filter = filter;
-  const auto all = static_cast<double>(std::max<std::size_t>(size(), 1));
+  const auto all = static_cast<double>(std::max<std::size_t>(state.labels.size(), 1));
   const auto most = static_cast<double>(filter->most());
   plan.share = std::min(1.0, most / all);
   plan.listed = filter->most() <= kListBelow || most * most <= kWalkPerList * static_cast<double>(ef) * all;
   if (!plan.listed) return plan;
   for (const Label label : filter->labels()) {
-    if (const Slot slot = labels_.find(label); slot != kNoSlot) plan.slots.push_back(slot);
+    if (const Slot slot = state.labels.find(label); slot != kNoSlot) plan.slots.push_back(slot);
   }
   return plan;
 }
 
-void Index::search_row(const float* query, std::size_t k, std::size_t ef, const Plan& plan, Label* labels,
-                       float* distances) const {
+void Index::search_row(const State& state, const float* query, std::size_t k, std::size_t ef,
+                       const Plan& plan, Label* labels, float* distances) {
+  const Graph& graph = *state.graph;
   thread_local std::vector<Hit> hits;
-  const Graph::Guard guard = graph_->pin();  // a hit's slot keeps its label until it is read
-  const std::size_t most = std::min(k, graph_->slots());
+  const Graph::Guard guard = graph.pin();  // a hit's slot keeps its label until it is read
+  const std::size_t most = std::min(k, graph.slots());
   hits.resize(most);
   std::size_t found = 0;
   if (plan.listed) {
-    found = graph_->search_among(query, plan.slots, most, hits.data());
+    found = graph.search_among(query, plan.slots, most, hits.data());
   } else if (plan.filter != nullptr) {
-    const Graph::Keep keep = [&](Slot slot) {
-      return (*plan.filter)(static_cast<Label>(graph_->born(slot)));
-    };
-    found = graph_->search(query, most, ef, kNow, &keep, hits.data(), plan.share);
+    const Graph::Keep keep = [&](Slot slot) { return (*plan.filter)(static_cast<Label>(graph.born(slot))); };
+    found = graph.search(query, most, ef, kNow, &keep, hits.data(), plan.share);
   } else {
-    found = graph_->search(query, most, ef, kNow, nullptr, hits.data());
+    found = graph.search(query, most, ef, kNow, nullptr, hits.data());
   }
-  for (std::size_t i = 0; i < found; ++i) labels[i] = static_cast<Label>(graph_->born(hits[i].slot));
+  for (std::size_t i = 0; i < found; ++i) labels[i] = static_cast<Label>(graph.born(hits[i].slot));
   const bool repeats = has_repeats({labels, found});
   std::size_t out = 0;
   for (std::size_t i = 0; i < found; ++i) {
@@ -256,10 +276,21 @@ void Index::search_row(const float* query, std::size_t k, std::size_t ef, const 
   std::fill(distances + out, distances + k, std::numeric_limits<float>::infinity());
 }
 
+void Index::optimize() {
+  const std::unique_lock lock(changing_);
+  State* const old = state_.load();
+  auto next = std::make_unique<State>(old->graph->in_walk_order());
+  next->graph->each_present([&](Slot slot) { next->labels.exchange(slot); });
+  state_.store(next.release());
+  const std::uint64_t epoch = readers_.advance();
+  while (!readers_.passed(epoch)) std::this_thread::yield();
+  delete old;
+}
+
 void Index::save(const Path& path) const {
   const std::unique_lock lock(changing_);
   try {
-    write_atomically(FileSystem::system(), path, [&](File& file) { graph_->save(file); });
+    write_atomically(FileSystem::system(), path, [&](File& file) { state_.load()->graph->save(file); });
   } catch (const IoError& error) {
     if (error.code != ENOSPC && error.code != EDQUOT) throw;
     throw OutOfSpace(std::string(error.what()) + "; what was at " + path.string() +

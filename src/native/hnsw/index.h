@@ -1,7 +1,7 @@
 // A graph with labels of the caller's choosing: what engram.Index is in Python.
 //
-// Thread-safety: add, remove and search from any thread at once; save waits for adds and removes and holds
-// them off.
+// Thread-safety: add, remove and search from any thread at once; save and optimize wait for adds and removes
+// and hold them off.
 //
 // Invariants:
 //  (1) A label stands for at most one vector; adding it again replaces the vector.
@@ -9,6 +9,7 @@
 //  (3) A result holds no label twice, and never one whose removal returned before the search began.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -55,9 +56,13 @@ class Index {
   explicit Index(const Options& options);
   explicit Index(std::unique_ptr<Graph> graph, const Path& path_for_errors);
 
-  const Options& options() const { return graph_->options(); }
-  std::size_t size() const { return labels_.size(); }
-  std::size_t memory_bytes() const { return graph_->memory_bytes() + labels_.memory_bytes(); }
+  ~Index();
+  Index(const Index&) = delete;
+  Index& operator=(const Index&) = delete;
+
+  const Options& options() const { return options_; }
+  std::size_t size() const;
+  std::size_t memory_bytes() const;
 
   // The last of repeated labels wins. `breathe` is called in the caller's thread now and then; what it throws
   // ends the call, with the rows before in place. Errors: DimensionMismatch, InvalidVector (naming the row),
@@ -72,12 +77,32 @@ class Index {
   void search(const Matrix& queries, std::size_t k, std::size_t ef, const LabelFilter* filter,
               std::size_t threads, Label* labels, float* distances) const;
 
+  // Lays the vectors out anew, so that those a search reads after each other lie near each other, and gives
+  // back what removed ones still hold. Takes the index's memory once more while it works.
+  void optimize();
+
   void save(const Path& path) const;
   static std::unique_ptr<Index> load(const Path& path);
 
  private:
   void check(const Matrix& vectors, const char* what) const;
-  void add_row(Label label, const float* vector);
+  // What optimize() replaces as a whole.
+  struct State {
+    explicit State(std::unique_ptr<Graph> of) : graph(std::move(of)), labels(*graph) {}
+    std::unique_ptr<Graph> graph;
+    LabelMap labels;
+  };
+  // The state of now, and the promise that it stays while this lives.
+  struct Held {
+    Epochs::Pin pin;
+    const State& state;
+  };
+  Held hold() const {
+    Epochs::Pin pin = readers_.pin();
+    return {std::move(pin), *state_.load()};
+  }
+
+  static void add_row(State& state, Label label, const float* vector);
   // What a call's filter comes to: so few slots that all are scored, or a share of all that the walk looks
   // for.
   struct Plan {
@@ -86,13 +111,14 @@ class Index {
     std::vector<Slot> slots;
     double share = 1;
   };
-  Plan plan(const LabelFilter* filter, std::size_t ef) const;
-  void search_row(const float* query, std::size_t k, std::size_t ef, const Plan& plan, Label* labels,
-                  float* distances) const;
+  static Plan plan(const State& state, const LabelFilter* filter, std::size_t ef);
+  static void search_row(const State& state, const float* query, std::size_t k, std::size_t ef,
+                         const Plan& plan, Label* labels, float* distances);
 
-  std::unique_ptr<Graph> graph_;
-  LabelMap labels_;
-  mutable std::shared_mutex changing_;
+  const Options options_;
+  std::atomic<State*> state_;
+  mutable Epochs readers_;              // of the state, where changing_ is not held
+  mutable std::shared_mutex changing_;  // shared: by who adds or removes; alone: by who saves or optimizes
 };
 
 }  // namespace engram::hnsw

@@ -96,7 +96,7 @@ TEST(Index, AFileThatHoldsALabelTwiceIsDamaged) {
 }
 
 // Run under ThreadSanitizer: every verb at once, with slots used again and again.
-TEST(Index, AddsReplacesRemovesSearchesAndSavesFromManyThreads) {
+TEST(Index, AddsReplacesRemovesSearchesSavesAndOptimizesFromManyThreads) {
   const std::size_t dim = 8;
   const std::size_t count = 1500;
   const Folder folder;
@@ -137,7 +137,10 @@ TEST(Index, AddsReplacesRemovesSearchesAndSavesFromManyThreads) {
   std::vector<std::thread> readers;
   for (std::size_t part = 0; part < 2; ++part) writers.emplace_back(write, part);
   for (std::uint32_t seed = 0; seed < 2; ++seed) readers.emplace_back(look, seed);
-  for (int i = 0; i < 3; ++i) index.save(folder / "index");
+  for (int i = 0; i < 3; ++i) {
+    index.save(folder / "index");
+    index.optimize();
+  }
   for (auto& writer : writers) writer.join();
   done = true;
   for (auto& reader : readers) reader.join();

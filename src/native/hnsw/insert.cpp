@@ -12,9 +12,6 @@
 namespace engram::hnsw {
 namespace {
 
-// The least links a new node gets, where there are as many to link to.
-constexpr std::size_t kFewLinks = 4;
-
 std::uint64_t mix(std::uint64_t x) {  // splitmix64's finaliser
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9U;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBU;
@@ -167,12 +164,26 @@ void Graph::Impl::find_candidates(Slot slot, const BareField& field, Nearest fro
   scratch.visited.begin(used.load(std::memory_order_acquire));
   start_at(field, from.slot, Everything{}, scratch);
   walk(field, Everything{}, scratch);
+  if (!take_candidates(slot, scratch) && scratch.pool.size() == options.ef_construction) {
+    // Retired ones fill the pool: past them.
+    const auto here = [this](Slot candidate) { return nodes.present.test(candidate); };
+    scratch.pool.reset(kFewLinks, 16 * options.ef_construction, ties);
+    scratch.visited.begin(used.load(std::memory_order_acquire));
+    start_at(field, from.slot, here, scratch);
+    walk(field, here, scratch);
+    take_candidates(slot, scratch);
+  }
+}
+
+// Leaves in `scratch.candidates` those of the pool that can be linked to; false when they are few.
+bool Graph::Impl::take_candidates(Slot slot, Scratch& scratch) const {
   scratch.candidates.clear();
   for (std::size_t i = 0; i < scratch.pool.size(); ++i) {
     const Slot candidate = scratch.pool.slot(i);
     if (candidate == slot || !nodes.present.test(candidate) || nodes.copies.test(candidate)) continue;
     scratch.candidates.push_back({scratch.pool.distance(i), candidate});
   }
+  return scratch.candidates.size() >= kFewLinks;
 }
 
 void Graph::Impl::choose(std::span<const Candidate> candidates, std::size_t most, Scratch& scratch) const {

@@ -80,6 +80,17 @@ void Nodes::write(Slot slot, const float* vector, Coding coding, std::uint64_t b
   this->dead_at(slot).store(dead_at, std::memory_order_relaxed);
 }
 
+void Nodes::copy(Slot slot, const Nodes& from, Slot source) {
+  std::memcpy(code(slot), from.code(source), code_bytes_);
+  std::memcpy(vectors_.at(slot), from.vectors_.at(source), vectors_.stride());
+  life(slot).born = from.born(source);
+  dead_at(slot).store(from.dead_at(source).load(std::memory_order_acquire), std::memory_order_relaxed);
+  present.set(slot);
+  if (from.alive.test(source)) alive.set(slot);
+  if (from.linked.test(source)) linked.set(slot);
+  if (from.copies.test(source)) copies.set(slot);
+}
+
 const float* Nodes::floats(Slot slot, float* buffer) const {
   const std::byte* const kept = vector(slot);
   if (scalar_ == Scalar::kF32) return reinterpret_cast<const float*>(kept);
@@ -96,8 +107,8 @@ std::size_t Nodes::memory_bytes(std::size_t slots) const {
   return records_.memory_bytes(slots) + vectors_.memory_bytes(slots) + lives_.memory_bytes(slots) +
          towers_.memory_bytes(slots) + links_to_.memory_bytes(slots) +
          upper_.memory_bytes(upper_used_.load(std::memory_order_relaxed)) + present.memory_bytes(slots) +
-         alive.memory_bytes(slots) + linked.memory_bytes(slots) + leaving.memory_bytes(slots) + dying.memory_bytes(slots) +
-         copies.memory_bytes(slots);
+         alive.memory_bytes(slots) + linked.memory_bytes(slots) + leaving.memory_bytes(slots) +
+         dying.memory_bytes(slots) + copies.memory_bytes(slots);
 }
 
 }  // namespace engram::hnsw

@@ -75,6 +75,8 @@ class Nodes {
   // `level`.
   void write(Slot slot, const float* vector, Coding coding, std::uint64_t born, std::uint64_t dead_at);
   void raise(Slot slot, std::size_t level);
+  // Makes a slot that nobody can reach, and that has its level, another's node: all but its links.
+  void copy(Slot slot, const Nodes& from, Slot source);
 
   const std::byte* vector(Slot slot) const { return vectors_.at(slot); }
   // `dim` floats: the vector itself when it is kept as float32, or else widened into `buffer`.

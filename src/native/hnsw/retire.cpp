@@ -52,10 +52,10 @@ void Graph::Impl::replace_entry(Slot gone) {
   }
 }
 
-Slot Graph::Impl::highest_present() const {
+Slot Graph::Impl::highest_present(Slot but) const {
   Slot best = kNoSlot;
   each_present([&](Slot slot) {
-    if (!nodes.linked.test(slot)) return;
+    if (slot == but || !nodes.linked.test(slot)) return;
     if (best == kNoSlot || nodes.level(slot) > nodes.level(best)) best = slot;
   });
   return best;

@@ -24,6 +24,8 @@ constexpr std::size_t kLeastBatch = 64;
 // How much faster than slots retire the sweep goes.
 constexpr std::size_t kHaste = 2;
 constexpr std::size_t kMostCandidates = 96;
+// How many of the dying are looked through for the living.
+constexpr std::size_t kMostThrough = 256;
 // A node that fewer links lead to than this is hard to find.
 constexpr std::size_t kFewLinksTo = 8;
 // How many candidates are tried for each lost link.
@@ -31,18 +33,21 @@ constexpr std::size_t kTriesEach = 6;
 
 }  // namespace
 
-void Graph::Impl::tend(Scratch& scratch) {
+std::size_t Graph::Impl::least_batch() const {
+  return std::max<std::size_t>(present.load(std::memory_order_relaxed) / kBatchShare, kLeastBatch);
+}
+
+// Begins with the next batch once `least` slots are retired.
+void Graph::Impl::tend(Scratch& scratch, std::size_t least) {
   const std::unique_lock lock(upkeep.mutex, std::try_to_lock);
   if (!lock.owns_lock()) return;
   switch (upkeep.phase) {
     case Upkeep::Phase::kIdle: {
       const std::lock_guard lists(retiring);
-      const std::size_t batch =
-          std::max<std::size_t>(present.load(std::memory_order_relaxed) / kBatchShare, kLeastBatch);
-      if (retired.size() < batch) return;
+      if (retired.size() < least) return;
       upkeep.dying.swap(retired);
       for (const Slot slot : upkeep.dying) nodes.dying.set(slot);
-      upkeep.stride = kHaste * used.load(std::memory_order_relaxed) / batch + 1;
+      upkeep.stride = kHaste * used.load(std::memory_order_relaxed) / upkeep.dying.size() + 1;
       upkeep.epoch = epochs.advance();
       upkeep.phase = Upkeep::Phase::kBeforeSweep;
       tending_due.store(true, std::memory_order_relaxed);
@@ -93,37 +98,27 @@ void Graph::Impl::sweep(Scratch& scratch) {
   const auto end = static_cast<Slot>(std::min<std::size_t>(upkeep.cursor + upkeep.stride, upkeep.end));
   for (; upkeep.cursor < end; ++upkeep.cursor) {
     const Slot slot = upkeep.cursor;
-    if (nodes.present.test(slot)) {
-      for (std::size_t l = 0; l <= nodes.level(slot); ++l) mend_links(slot, l, scratch);
-    } else if (nodes.leaving.test(slot)) {
-      for (std::size_t l = 0; l <= nodes.level(slot); ++l) strip_links(slot, l);
-    }
+    // A retired node of the next batch is walked through still: it must not lead to a slot about to be used
+    // again, and once it dies itself, its links must lead on.
+    const bool here = nodes.present.test(slot) || nodes.leaving.test(slot);
+    if (!here || nodes.dying.test(slot) || nodes.copies.test(slot)) continue;
+    bool alone = false;
+    for (std::size_t l = 0; l <= nodes.level(slot); ++l) alone |= !mend_links(slot, l, scratch) && l == 0;
+    if (alone && nodes.present.test(slot)) relink(slot, scratch);
   }
   if (upkeep.cursor < upkeep.end) return;
   upkeep.cursor = 0;
   upkeep.phase = Upkeep::Phase::kAdopt;
 }
 
-// A retired node that is walked through still must not lead to a slot about to be used again.
-void Graph::Impl::strip_links(Slot node, std::size_t level) {
-  const std::lock_guard lock(lock_of(node));
-  const std::span<Slot> links = nodes.links(node, level);
-  std::size_t stay = 0;
-  for (const Slot& link : links) {
-    const Slot there = load_link(link);
-    if (there == kNoSlot) break;
-    if (!nodes.dying.test(there)) store_link(links[stay++], there);
-  }
-  for (; stay < links.size(); ++stay) store_link(links[stay], kNoSlot);
-}
-
-void Graph::Impl::mend_links(Slot node, std::size_t level, Scratch& scratch) {
+// Puts others in the place of links to dying nodes; false when the node is left without any.
+bool Graph::Impl::mend_links(Slot node, std::size_t level, Scratch& scratch) {
   const auto is_gone = [this](const Slot& link) {
     const Slot there = load_link(link);
     return there != kNoSlot && nodes.dying.test(there);
   };
   const std::span<Slot> all = nodes.links(node, level);
-  if (std::none_of(all.begin(), all.end(), is_gone)) return;
+  if (std::none_of(all.begin(), all.end(), is_gone)) return true;
 
   const std::lock_guard lock(lock_of(node));
   const std::span<Slot> links = nodes.neighbours(node, level);
@@ -141,22 +136,44 @@ void Graph::Impl::mend_links(Slot node, std::size_t level, Scratch& scratch) {
     scratch.visited.mark(there);
     (nodes.dying.test(there) ? gone : stay).push_back(there);
   }
+  const std::size_t lost = gone.size();
   std::size_t count = 0;
-  for (const Slot lost : gone) {
-    for (const Slot& beyond : nodes.links(lost, level)) {
+  // Where whole neighbourhoods die at once, the way to the living leads through more than one of the dying.
+  for (std::size_t i = 0; i < gone.size() && (i < lost || count < 2 * lost); ++i) {
+    for (const Slot& beyond : nodes.links(gone[i], level)) {
       const Slot candidate = load_link(beyond);
       if (candidate == kNoSlot || count == kMostCandidates) break;
-      if (!nodes.present.test(candidate) || nodes.copies.test(candidate)) continue;
-      if (scratch.visited.mark(candidate)) continue;
+      if (nodes.copies.test(candidate) || scratch.visited.mark(candidate)) continue;
+      if (nodes.dying.test(candidate) && gone.size() < kMostThrough) gone.push_back(candidate);
+      if (!nodes.present.test(candidate)) continue;
       codes.slots[count] = candidate;
       codes.codes[count] = nodes.code(candidate);
       prefetch(codes.codes[count++], nodes.code_bytes());
     }
   }
   rank_gathered(node, count, scratch);
-  replace_links(stay, gone.size(), level, scratch);
+  replace_links(stay, lost, level, scratch);
   for (std::size_t i = 0; i < links.size(); ++i) store_link(links[i], i < stay.size() ? stay[i] : kNoSlot);
   mended.fetch_add(1, std::memory_order_relaxed);
+  return !stay.empty();
+}
+
+// Links a node anew, both ways, that has lost all links.
+void Graph::Impl::relink(Slot slot, Scratch& scratch) {
+  Slot start = entry_now().slot;
+  if (start == slot) start = highest_present(slot);
+  if (start == kNoSlot) return;
+  const simd::CodeQuery query =
+      query_of_code(nodes.code(slot), options.dim, options.metric, scratch.query.data());
+  find_candidates(slot, bare_field(query, 0), {start, 0}, scratch);
+  choose(scratch.candidates, options.m, scratch);
+  keep_few(std::min(options.m, kFewLinks), scratch);
+  scratch.lists.clear();
+  for (const Candidate& kept : scratch.kept) scratch.lists.push_back(kept.slot);
+  for (const Slot to : scratch.lists) {
+    link_back(slot, to, 0, scratch);
+    link_back(to, slot, 0, scratch);
+  }
 }
 
 // Adds to `stay` the nearest of scratch.candidates that are nearer to the node than to any link it has: no

@@ -188,6 +188,43 @@ TEST(Turnover, CopiesSurviveTheFile) {
   }
 }
 
+TEST(Turnover, AnotherOrderOfSlotsChangesNoAnswerAndLeavesNoGaps) {
+  for (const Metric metric : {Metric::kL2, Metric::kCosine, Metric::kIp}) {
+    const Vectors base = repeated_vectors(3000, 1500, 16, 5000);
+    Turning turning(base, metric);
+    Graph& graph = turning.graph();
+    for (std::size_t i = 0; i < 1000; ++i) graph.retire(turning.slots()[i]);
+    const auto laid_out = graph.in_walk_order();
+    EXPECT_EQ(laid_out->size(), 2000U);
+    EXPECT_EQ(laid_out->slots(), 2000U);
+    EXPECT_EQ(laid_out->unreachable(), 0U);
+    for (const auto& query : random_vectors(50, 16, 5001)) {
+      const auto before = search(graph, query, 20, 100);
+      const auto after = search(*laid_out, query, 20, 100);
+      ASSERT_EQ(before.size(), after.size());
+      for (std::size_t i = 0; i < before.size(); ++i) EXPECT_EQ(before[i].distance, after[i].distance);
+    }
+    // It goes on as the other would.
+    const Slot slot = laid_out->insert(base[0].data(), 5000);
+    EXPECT_EQ(search(*laid_out, base[0], 1, 100)[0].distance, search(graph, base[0], 1, 100)[0].distance);
+    laid_out->retire(slot);
+    EXPECT_EQ(laid_out->unreachable(), 0U);
+  }
+}
+
+TEST(Turnover, AnEmptyGraphHasAnOrderToo) {
+  Graph graph(Options{.dim = 4});
+  EXPECT_EQ(graph.in_walk_order()->size(), 0U);
+  const Vectors base = random_vectors(100, 4, 6000);
+  std::vector<Slot> slots;
+  for (std::size_t i = 0; i < base.size(); ++i) slots.push_back(graph.insert(base[i].data(), i));
+  for (const Slot slot : slots) graph.retire(slot);
+  const auto laid_out = graph.in_walk_order();
+  EXPECT_EQ(laid_out->slots(), 0U);
+  laid_out->insert(base[3].data(), 3);
+  EXPECT_EQ(search(*laid_out, base[3], 1, 10).size(), 1U);
+}
+
 // Run under ThreadSanitizer: copies come and go, and with them those they hang from.
 TEST(Turnover, CopiesComeAndGoFromManyThreads) {
   const Vectors base = repeated_vectors(3000, 60, 8, 4000);

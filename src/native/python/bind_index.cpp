@@ -105,6 +105,11 @@ py::tuple search(const Index& index, const Floats& queries, std::size_t k, std::
   return py::make_tuple(std::move(labels), std::move(distances));
 }
 
+void optimize(Index& index) {
+  const Released released;
+  index.optimize();
+}
+
 void save(const Index& index, const Path& path) {
   const Released released;
   index.save(path);
@@ -125,6 +130,7 @@ void bind_index(py::module_& module) {
       .def("remove", &remove, py::arg("labels"))
       .def("search", &search, py::arg("queries").noconvert(), py::arg("k"), py::arg("ef"), py::arg("allowed"),
            py::arg("threads"))
+      .def("optimize", &optimize)
       .def("save", &save, py::arg("path"))
       .def_static("load", &load, py::arg("path"))
       .def("__len__", &Index::size)
