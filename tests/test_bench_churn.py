@@ -41,13 +41,13 @@ def test_a_turnover_takes_out_all_that_is_in(pattern: str) -> None:
 
 def test_clustered_deletes_take_neighbours_together() -> None:
     random = np.random.default_rng(2)
-    group = random.integers(0, 4, 200)
+    group = random.integers(0, 2, 200)
     base = (random.normal(0.0, 0.01, (200, 4)) + 10 * np.eye(4)[group]).astype(np.float32)
 
     [turn] = turnovers("clustered", base, 100, 1)
     changes = np.count_nonzero(np.diff(group[turn.leave]))
 
-    assert changes < 12  # ten centres at the most, each in one group; in random order it would be about 75
+    assert changes < 10  # ten centres, each in one group; in random order it would be about 50
 
 
 def test_an_exact_index_keeps_its_recall_and_one_that_forgets_nothing_does_not(own_folders: Path) -> None:

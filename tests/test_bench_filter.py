@@ -53,8 +53,9 @@ def test_hits_that_the_filter_forbids_do_not_count(own_folders: Path) -> None:
         # One in a hundred of 600 rows: six match, and six are all there is to find.
         assert right["recall"] == 1.0
         assert right["fewest"] == right["matching"] == (6 if right["share"] == 0.01 else 10)
-        assert wrong["recall"] < 0.95
-        assert not wrong["enough"]
+        if (wrong["kind"], wrong["share"]) != ("near", 0.5):  # there the nearest of all are those that match
+            assert wrong["recall"] < 0.95
+            assert not wrong["enough"]
 
 
 def test_engram_finds_enough_under_every_filter(own_folders: Path) -> None:
