@@ -149,7 +149,7 @@ void Graph::Impl::link(Slot slot, Scratch& scratch, Slot instead_of) {
   nodes.linked.set(slot);
   if (!raise.owns_lock()) {
     // Others may have retired all that it chose.
-    if (nodes.links_leading_to(slot) == 0) rescue(slot, scratch);
+    for (int tries = 0; tries < 3 && nodes.links_leading_to(slot) == 0; ++tries) rescue(slot, scratch);
     return;
   }
   entry.store(Entry{slot, level}.packed());

@@ -55,8 +55,10 @@ bool Graph::Impl::rescue_next(Scratch& scratch) {
   constexpr std::size_t kWordsAtOnce = 64;
   for (std::size_t words = 0; words < kWordsAtOnce; ++words, ++upkeep.cursor) {
     if (upkeep.cursor >= upkeep.reached.size()) return false;
-    const std::uint64_t lost = nodes.linked.word(upkeep.cursor) & ~nodes.leaving.word(upkeep.cursor) &
-                               ~upkeep.reached[upkeep.cursor];
+    // In this order: a slot that is used again is present only once it is no longer marked as linked.
+    const std::uint64_t present = nodes.present.word(upkeep.cursor);
+    const std::uint64_t linked = nodes.linked.word(upkeep.cursor) & ~nodes.leaving.word(upkeep.cursor);
+    const std::uint64_t lost = present & linked & ~upkeep.reached[upkeep.cursor];
     if (lost == 0) continue;
     const auto slot =
         static_cast<Slot>(upkeep.cursor * 64 + static_cast<std::size_t>(std::countr_zero(lost)));

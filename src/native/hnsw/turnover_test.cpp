@@ -107,24 +107,24 @@ class Turning {
 };
 
 TEST(Turnover, OfRepeatedVectorsAllAreStillFound) {
-  const auto draw = [](std::uint32_t turn) { return repeated_vectors(4000, 1200, 64, 1000 + 10 * turn); };
+  const auto draw = [](std::uint32_t turn) { return repeated_vectors(2000, 600, 64, 1000 + 10 * turn); };
   Turning turning(draw(0));
-  const std::size_t fresh = turning.missed(64);
+  const std::size_t fresh = turning.missed(32);
   for (std::uint32_t turn = 1; turn <= 3; ++turn) {
     turning.replace_all(draw(turn), turn);
     EXPECT_EQ(turning.graph().unreachable(), 0U) << "after turnover " << turn;
-    EXPECT_LE(turning.missed(64), fresh + 20) << "after turnover " << turn;
+    EXPECT_LE(turning.missed(32), fresh + 20) << "after turnover " << turn;
   }
 }
 
 TEST(Turnover, OfTheSameRepeatedVectorsAllAreStillFound) {
-  const Vectors same = repeated_vectors(4000, 1200, 64, 2000);
+  const Vectors same = repeated_vectors(2000, 600, 64, 2000);
   Turning turning(same);
-  const std::size_t fresh = turning.missed(64);
+  const std::size_t fresh = turning.missed(32);
   for (std::uint32_t turn = 1; turn <= 3; ++turn) {
     turning.replace_all(same, turn);
     EXPECT_EQ(turning.graph().unreachable(), 0U) << "after turnover " << turn;
-    EXPECT_LE(turning.missed(64), fresh + 20) << "after turnover " << turn;
+    EXPECT_LE(turning.missed(32), fresh + 20) << "after turnover " << turn;
   }
 }
 
