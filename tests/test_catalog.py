@@ -96,7 +96,7 @@ def test_a_batch_that_fails_leaves_nothing_of_itself(tmp_path: Path) -> None:
     broken: Any = [(208, "d", None, None, 1.0, 0.0), (216, "e", 1.0, None, 1.0, 0.0)]
 
     for _ in range(2):
-        with pytest.raises(AttributeError):
+        with pytest.raises(TypeError):
             catalog.apply(broken, [8], 300)
     assert (catalog.applied, catalog.verify()) == (100, 3)
 

@@ -126,7 +126,8 @@ def test_a_failure_is_logged_for_programs_that_listen(
 ) -> None:
     store, catalog = failing
     with caplog.at_level(logging.ERROR, logger="engram"):
-        store.store("a", [1, 1, 1, 1])
+        for row in range(5):  # as many as go into the catalog at once, a quarter of the queue
+            store.store(str(row), [1, 1, 1, 1])
         wait_for(lambda: caplog.records)
     assert "no room" in caplog.text
     catalog.failing = False

@@ -1,6 +1,6 @@
 # The native core, typed. One section a room; stubtest holds it against the built module.
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -9,12 +9,17 @@ from numpy.typing import NDArray
 
 # --- engine: one store (bind_store.cpp) ---
 
+class BatchRows:
+    """The rows of a batch, one after another."""
+
+    def __iter__(self) -> BatchRows: ...
+    def __next__(self) -> tuple[int, str, str | None, str | None, float, float]: ...
+
 class Batch:
-    """What the indexer takes from the queue at once, in the order of the log."""
+    """Some records, in the order of the log."""
 
     # (key, id, content, metadata as JSON text, confidence, created_at) of what is current as of `through`.
-    @property
-    def rows(self) -> list[tuple[int, str, str | None, str | None, float, float]]: ...
+    def rows(self) -> BatchRows: ...
     # The key of every version that an entry of this batch replaced or forgot.
     @property
     def retired(self) -> list[int]: ...
@@ -55,6 +60,7 @@ class Store:
         fsync_interval_ms: int,
         read_only: bool,
         queue_capacity: int,
+        queue_bytes: int,
         batch_bytes: int,
         m: int,
         ef_construction: int,
@@ -117,7 +123,7 @@ class Store:
     # The most bytes that id, content and metadata of one memory may take together, in UTF-8.
     @property
     def text_limit(self) -> int: ...
-    # (content, metadata, confidence, created_at) of that version while pending; None once indexed.
+    # (content, metadata, confidence, created_at) of that version, if current, until the catalog holds it.
     def payload(self, id: str, key: int) -> tuple[str | None, str | None, float, float] | None: ...
     def __contains__(self, id: str) -> bool: ...
     def __len__(self) -> int: ...
@@ -127,10 +133,28 @@ class Store:
     def recall_many(self, cues: NDArray[np.float32], k: int, ef: int) -> list[Found]: ...
     # Waits up to timeout seconds for something to index. None: nothing came.
     def take_batch(self, most: int, timeout: float) -> Batch | None: ...
+    # How many memories no batch has taken yet.
+    @property
+    def depth(self) -> int: ...
+    # Puts the batch into the graph and lets the queue go of it; all or nothing. background: on threads of low
+    # priority.
+    def index(self, batch: Batch, background: bool) -> None: ...
+    # The same for a batch that keeps failing: what fails of it stays in the queue and is recalled from there
+    # until retry_aside() succeeds. How many were set aside; are still; and are now.
+    def set_aside(self, batch: Batch) -> int: ...
+    def retry_aside(self) -> int: ...
+    @property
+    def aside(self) -> int: ...
+    # What is indexed and not in the catalog yet; whether it is time that it were.
+    def uncommitted(self) -> Batch: ...
+    @property
+    def commit_due(self) -> bool: ...
     # Syncs the log up to batch.through, as must be before the catalog commits it.
     def sync_for(self, batch: Batch) -> None: ...
-    # Puts the batch into the graph and retires it from the queue; call after the catalog committed it.
-    def index(self, batch: Batch) -> None: ...
+    # The catalog holds it now: gives back its room in the queue.
+    def committed(self, batch: Batch) -> None: ...
+    # Makes all calls that wait for room raise QueueFull, so that they see why there is none.
+    def interrupt_waits(self) -> None: ...
     # False: timeout (seconds) passed. Call in slices, so that signals are seen.
     def wait_durable(self, lsn: int, timeout: float | None) -> bool: ...
     def wait_indexed(self, lsn: int, timeout: float | None) -> bool: ...
@@ -189,6 +213,19 @@ def sync_file(path: Path, /) -> None: ...
 # --- base (bind_base.cpp) ---
 
 def crc32c(data: bytes) -> int: ...
+
+# The checksum of a row of the catalog; TypeError when a field is of another type than is written.
+def row_crc(
+    key: int,
+    id: bytes | str,
+    content: bytes | str | None,
+    metadata: bytes | str | None,
+    confidence: float,
+    created_at: float,
+) -> int: ...
+
+# The fields of all rows, one after another, each row followed by its checksum.
+def with_crcs(rows: Sequence[tuple[int, str, str | None, str | None, float, float]]) -> list[Any]: ...
 
 # Takes a reference that is never given back: a forked child must not close its parent's SQLite connections,
 # not even when its interpreter ends.

@@ -64,6 +64,7 @@ def open_parts(
         fsync_interval_ms=config.fsync_interval_ms,
         read_only=read_only,
         queue_capacity=config.queue_capacity,
+        queue_bytes=parse_size(config.queue_bytes, "queue_bytes"),
         batch_bytes=parse_size(config.batch_bytes, "batch_bytes"),
         m=config.M,
         ef_construction=config.ef_construction,

@@ -11,6 +11,7 @@ from .config import Config
 def gather(parts: Parts, config: Config) -> dict[str, Any]:
     """Counters by part."""
     native, indexer = parts.native, parts.indexer
+    indexer.revive()
     return {
         "memories": len(native),
         "dim": native.dim,
@@ -25,7 +26,10 @@ def gather(parts: Parts, config: Config) -> dict[str, Any]:
             "mode": "none" if parts.read_only else config.indexing,
             "alive": indexer.alive,
             "batches": indexer.batches,
+            "commits": indexer.commits,
             "failures": indexer.failures,
-            "trouble": indexer.trouble(),
+            "restarts": indexer.restarts,
+            "set_aside": native.aside,
+            "trouble": indexer.trouble() or indexer.set_aside(),
         },
     }

@@ -13,14 +13,13 @@ from .indexer import Indexer
 _SLICE = 0.1  # seconds
 
 
-def slices(timeout: float | None) -> Iterator[float]:
+def slices(timeout: float | None, most: float = _SLICE) -> Iterator[float]:
     """Seconds to wait for at once, again and again until `timeout` seconds have passed (None: for ever)."""
     deadline = math.inf if timeout is None else time.monotonic() + timeout
-    while True:
+    left = math.inf
+    while left > 0:
         left = deadline - time.monotonic()
-        yield max(0.0, min(_SLICE, left))
-        if left <= _SLICE:
-            return
+        yield max(0.0, min(most, left))
 
 
 class Waits:
@@ -39,13 +38,15 @@ class Waits:
         if lsn < 0:
             return True
         for seconds in slices(timeout):
-            if self._native.wait_indexed(lsn, seconds):
-                return True
-            trouble = self._indexer.trouble()
+            indexed = self._native.wait_indexed(lsn, seconds)
+            self._indexer.revive()
+            trouble = self._indexer.trouble() or self._indexer.set_aside()
             if trouble is not None:
                 raise EngramError(
                     f"{trouble}; nothing is lost: it stays in the log, is recalled, and is tried again"
                 )
+            if indexed:
+                return True
         return False
 
     def drained(self) -> None:
@@ -55,5 +56,6 @@ class Waits:
             self._indexer.index_through(last)
             return
         for seconds in slices(None):
+            self._indexer.revive()
             if last < 0 or self._indexer.trouble() is not None or self._native.wait_indexed(last, seconds):
                 return

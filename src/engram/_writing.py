@@ -16,6 +16,10 @@ from ._waiting import slices
 from .config import Config
 from .indexer import Indexer
 
+# How long a call keeps its place in the line for room; an indexer that fails ends that at once.
+_PLACE_SECONDS = 60.0
+_LOOK_SECONDS = 0.01  # where nobody else makes room
+
 T = TypeVar("T")
 Progress = Callable[[int, int], object]
 
@@ -27,6 +31,7 @@ class Writer:
         self._native = native
         self._indexer = indexer
         self._config = config
+        self._sync = config.indexing == "sync"
 
     def put(
         self,
@@ -73,23 +78,29 @@ class Writer:
 
     def index(self, lsn: int) -> None:
         """Where the caller indexes: everything up to the record at `lsn`."""
-        if self._config.indexing == "sync":
+        if self._sync:
             self._indexer.index_through(lsn)
 
     def _with_room(self, put: Callable[[float], T], timeout: float | None) -> T:
         """Calls put(seconds to wait for room) until there is room."""
-        trouble = None
-        for seconds in slices(timeout):
+        if self._indexer.died:
+            self._indexer.revive()
+        trouble = self._indexer.trouble()
+        for seconds in slices(timeout, _LOOK_SECONDS if self._sync or trouble else _PLACE_SECONDS):
             try:
                 return put(seconds)
             except QueueFull:
+                self._indexer.revive()
+                if self._sync:
+                    self._indexer.make_room()
                 trouble = self._indexer.trouble()
                 if trouble is not None:
                     break
-        capacity = self._config.queue_capacity
+        queue = self._native.stats()["queue"]
         raise QueueFull(
-            f"{capacity} memories wait for the index (queue_capacity) and there is no room for more: "
-            + (trouble or f"waited {timeout} s; store more slowly or give a longer timeout")
+            f"{queue['memories']:.0f} memories of {queue['bytes']:.0f} bytes wait for the index, and "
+            f"queue_capacity {queue['capacity']:.0f} and queue_bytes {queue['capacity_bytes']:.0f} leave no "
+            "room for more: " + (trouble or f"waited {timeout} s; store more slowly or give a longer timeout")
         ) from self._indexer.last_error
 
     def _now(self) -> float:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import shutil
 import sqlite3
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import _native
 from .catalog import Row
-from .catalog_sqlite import _READ, _lsn_crc, _row_crc
+from .catalog_sqlite import _READ, _lsn_crc
 
 _AT_ONCE = 128
 
@@ -109,10 +109,10 @@ class SalvagedCatalog:
 def _checked(found: tuple[Any, ...]) -> Row | None:
     *fields, crc = found
     try:
-        if _row_crc(*fields) != crc:
+        if _native.row_crc(*fields) != crc:
             return None
         _, id, content, metadata, confidence, created_at = fields
         texts = [None if text is None else text.decode() for text in (content, metadata)]
         return Row(id.decode(), texts[0], texts[1], confidence, created_at)
-    except (TypeError, AttributeError, struct.error, UnicodeDecodeError):
+    except (TypeError, AttributeError, RuntimeError, UnicodeDecodeError):
         return None

@@ -9,6 +9,7 @@ Readers borrow connections of their own from a pool and, in WAL mode, never wait
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import sqlite3
 import struct
@@ -38,11 +39,11 @@ _READ = "SELECT key, id, content, metadata, confidence, created_at, crc FROM mem
 _PLACES = "(?,?,?,?,?,?,?)"
 
 # Many rows a statement: each statement hands the GIL back and forth, and beside a busy Python thread that may
-# cost milliseconds. SQLite before 3.32 takes 999 parameters.
-_ROWS_PER_STATEMENT = 512 if sqlite3.sqlite_version_info >= (3, 32) else 128
+# cost milliseconds. But not too many: until a statement begins to run, its values are gathered with the GIL
+# held, and every other thread waits. Also, SQLite before 3.32 takes no more than 999 parameters.
+_ROWS_PER_STATEMENT = 128
 _KEYS_PER_STATEMENT = 256
 
-_FIXED = struct.Struct("<qqqqdd")
 _LSN = struct.Struct("<q")
 
 
@@ -83,7 +84,7 @@ class SqliteCatalog:
             if through <= self._applied:
                 return
             with self._transaction() as writer:
-                _insert(writer, [row for row in rows if row[0] >= self._applied])
+                _insert(writer, rows, self._applied)
                 _delete(writer, retired)
                 writer.execute("UPDATE applied SET lsn = ?, crc = ?", (through, _lsn_crc(through)))
             self._applied = through
@@ -231,7 +232,7 @@ class SqliteCatalog:
     def _checked(self, found: tuple[Any, ...]) -> Row:
         *fields, crc = found
         try:
-            if _row_crc(*fields) == crc:
+            if _native.row_crc(*fields) == crc:
                 _, id, content, metadata, confidence, created_at = fields
                 return Row(
                     id.decode(),
@@ -240,7 +241,7 @@ class SqliteCatalog:
                     confidence,
                     created_at,
                 )
-        except (TypeError, AttributeError, struct.error):
+        except (TypeError, AttributeError, RuntimeError):
             pass  # a field of another type than was written
         raise self._damaged(f"the row of key {found[0]} does not match its checksum")
 
@@ -270,14 +271,11 @@ class SqliteCatalog:
             raise EngramError(f"the catalog {self._file} cannot be read: {error}") from error
 
 
-def _insert(writer: sqlite3.Connection, rows: list[CatalogRow]) -> None:
-    for piece in _pieces(rows, _ROWS_PER_STATEMENT):
-        values: list[Any] = []
-        for row in piece:
-            key, id, content, metadata, confidence, created_at = row
-            crc = _row_crc(key, id.encode(), _encode(content), _encode(metadata), confidence, created_at)
-            values += (*row, crc)
-        writer.execute(f"INSERT OR REPLACE INTO memories VALUES {','.join([_PLACES] * len(piece))}", values)
+def _insert(writer: sqlite3.Connection, rows: Iterable[CatalogRow], begin: int) -> None:
+    new = iter(rows) if begin == 0 else (row for row in rows if row[0] >= begin)
+    while piece := list(itertools.islice(new, _ROWS_PER_STATEMENT)):
+        places = ",".join([_PLACES] * len(piece))
+        writer.execute(f"INSERT OR REPLACE INTO memories VALUES {places}", _native.with_crcs(piece))
 
 
 def _delete(writer: sqlite3.Connection, keys: Sequence[int]) -> None:
@@ -286,20 +284,8 @@ def _delete(writer: sqlite3.Connection, keys: Sequence[int]) -> None:
         writer.execute(f"DELETE FROM memories WHERE key IN ({','.join('?' * len(padded))})", padded)
 
 
-def _row_crc(
-    key: int, id: bytes, content: bytes | None, metadata: bytes | None, confidence: float, created_at: float
-) -> int:
-    sizes = (len(id), -1 if content is None else len(content), -1 if metadata is None else len(metadata))
-    fixed = _FIXED.pack(key, *sizes, confidence, created_at)
-    return _native.crc32c(b"".join((fixed, id, content or b"", metadata or b"")))
-
-
 def _lsn_crc(lsn: int) -> int:
     return _native.crc32c(_LSN.pack(lsn))
-
-
-def _encode(text: str | None) -> bytes | None:
-    return None if text is None else text.encode()
 
 
 def _pieces(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:

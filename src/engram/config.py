@@ -28,7 +28,8 @@ class Config:
     threads : native threads for indexing and ``recall_many``; 0 is one per processor
     fsync_interval_ms : milliseconds between two syncs under ``fsync="interval"``
     batch_bytes : the most ``store_many`` writes as one atomic piece, e.g. ``"4MiB"``
-    queue_capacity : how many memories may wait for the index before ``store`` waits for it
+    queue_capacity, queue_bytes : how many memories may wait for the index, and how much RAM they may take
+        meanwhile, before ``store`` waits for it
     checkpoint_bytes : log after which the graph is written to disk by itself, so that opening replays no more
         (once it is also a third as large as the graph); None: only when ``checkpoint()`` is called
     indexing : "async" (a thread indexes behind the callers) or "sync" (each call indexes what it stored)
@@ -42,6 +43,7 @@ class Config:
     fsync_interval_ms: int = 50
     batch_bytes: Size = "4MiB"
     queue_capacity: int = 65_536
+    queue_bytes: Size = "256MiB"
     checkpoint_bytes: Size | None = "64MiB"
     indexing: Indexing = "async"
     clock: Callable[[], float] = time.time
@@ -53,6 +55,7 @@ class Config:
         check_int("threads", self.threads, 0, 1024)
         check_int("fsync_interval_ms", self.fsync_interval_ms, 1, 3_600_000)
         check_int("queue_capacity", self.queue_capacity, 1, 2**31 - 1)
+        parse_size(self.queue_bytes, "queue_bytes")
         parse_size(self.batch_bytes, "batch_bytes")
         if self.checkpoint_bytes is not None:
             parse_size(self.checkpoint_bytes, "checkpoint_bytes")

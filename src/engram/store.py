@@ -274,6 +274,7 @@ class MemoryStore:
         self._check_open()
         if not self._parts.read_only:
             self.wait_indexed()
+            self._parts.indexer.commit()
         return verify_parts(self._native, self._parts.catalog, self._path)
 
     def checkpoint(self) -> int:
@@ -309,8 +310,7 @@ class MemoryStore:
             try:
                 if drain and not self._parts.read_only:
                     self._until.drained()
-                    with self._parts.indexer.paused():
-                        self._parts.checkpoints.take_at_close()
+                    self._parts.indexer.finish()
             finally:
                 self._shut()
                 _forks.unwatch(self)

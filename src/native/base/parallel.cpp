@@ -2,6 +2,8 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -23,6 +25,17 @@ std::size_t processors() {
   if (sched_getaffinity(0, sizeof set, &set) == 0) return static_cast<std::size_t>(CPU_COUNT(&set));
 #endif
   return std::thread::hardware_concurrency();
+}
+
+// Measured: docs/async.md.
+constexpr int kBackgroundNice = 10;
+
+void step_back() {
+#if defined(__linux__)
+  // Of this thread alone: on Linux a thread has a niceness of its own. Refused, the work is done all the
+  // same.
+  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice));
+#endif
 }
 
 // The blocks not yet handed out, and the first exception of those that were.
@@ -67,21 +80,28 @@ std::size_t thread_count(std::size_t asked) {
   return asked != 0 ? asked : std::max<std::size_t>(1, processors());
 }
 
-void parallel_for(std::size_t count, std::size_t block, std::size_t threads, const Body& body) {
+void parallel_for(std::size_t count, std::size_t block, std::size_t threads, const Body& body,
+                  Priority priority) {
   if (count == 0) return;
   Work work(count, std::max<std::size_t>(1, block), body);
+  const std::size_t callers = priority == Priority::kCaller ? 1 : 0;
+  std::size_t started = 0;
   {
     std::vector<std::jthread> helpers;  // joined at the end of this scope; the caller is worker 0
     const std::size_t workers = std::clamp<std::size_t>(threads, 1, work.blocks());
-    helpers.reserve(workers - 1);
+    helpers.reserve(workers - callers);
     try {
-      for (std::size_t worker = 1; worker < workers; ++worker) {
-        helpers.emplace_back([&work, worker] { work.run(worker); });
+      for (std::size_t worker = callers; worker < workers; ++worker) {
+        helpers.emplace_back([&work, worker, callers] {
+          if (callers == 0) step_back();
+          work.run(worker);
+        });
+        ++started;
       }
     } catch (const std::system_error&) {
       // The system gives no more threads: those there are do all the work.
     }
-    work.run(0);
+    if (callers != 0 || started == 0) work.run(0);
   }
   work.rethrow();
 }

@@ -3,7 +3,7 @@
 // Thread-safety: pure functions. `body` runs at once on several threads.
 //
 // Invariants: returns only after every thread has ended; the first exception a body throws stops the handing
-// out of further work and is thrown again to the caller.
+// out of further work and is thrown again to the caller. The caller's own priority never changes.
 #pragma once
 
 #include <cstddef>
@@ -14,9 +14,14 @@ namespace engram {
 // The threads to use when `asked` are asked for (0: one a processor this process may run on).
 std::size_t thread_count(std::size_t asked);
 
+// Background: on threads that leave the processors to whoever else wants them, none of it in the caller; for
+// work that nobody waits for. (A thread cannot raise its priority again, so they are threads of their own.)
+enum class Priority { kCaller, kBackground };
+
 // Calls body(worker, begin, end) over [0, count) in blocks of at most `block`, worker in [0, threads).
 // With one thread everything runs in the caller, in order.
 void parallel_for(std::size_t count, std::size_t block, std::size_t threads,
-                  const std::function<void(std::size_t worker, std::size_t begin, std::size_t end)>& body);
+                  const std::function<void(std::size_t worker, std::size_t begin, std::size_t end)>& body,
+                  Priority priority = Priority::kCaller);
 
 }  // namespace engram

@@ -11,6 +11,8 @@ namespace {
 
 // How many memories are published under one hold of the table's lock: some 20 us.
 constexpr std::size_t kPublishSlice = 128;
+// How many are committed to the catalog at once: the price of a transaction is spread over some thousand.
+constexpr std::size_t kCommitMemories = 2048;
 
 std::vector<PendingMemory*> members(const Queue::Batch& batch) {
   std::vector<PendingMemory*> memories;
@@ -19,6 +21,10 @@ std::vector<PendingMemory*> members(const Queue::Batch& batch) {
     for (PendingMemory& memory : chunk->memories) memories.push_back(&memory);
   }
   return memories;
+}
+
+bool wants_slot(const PendingMemory* memory) {
+  return memory->slot == hnsw::kNoSlot && memory->dead_at.load(std::memory_order_acquire) == hnsw::kAlive;
 }
 
 }  // namespace
@@ -51,18 +57,69 @@ void Store::sync_for(const Queue::Batch& batch) {
   log_->wait_durable(batch.through - 1, std::nullopt);
 }
 
-void Store::index(const Queue::Batch& batch) {
+void Store::index(const Queue::Batch& batch, Priority priority) {
   const Use use = usable();
   const std::lock_guard indexing(index_mutex_);
   const std::vector<PendingMemory*> memories = members(batch);
   std::vector<PendingMemory*> fresh;
-  std::copy_if(memories.begin(), memories.end(), std::back_inserter(fresh), [](const PendingMemory* memory) {
-    return memory->slot == hnsw::kNoSlot && memory->dead_at.load(std::memory_order_acquire) == hnsw::kAlive;
+  std::copy_if(memories.begin(), memories.end(), std::back_inserter(fresh), &wants_slot);
+  parallel_for(
+      fresh.size(), 16, thread_count(options_.threads),
+      [&](std::size_t, std::size_t begin, std::size_t end) {
+        for (std::size_t i = begin; i < end; ++i) insert(*fresh[i]);
+      },
+      priority);
+  finish(batch, memories);
+}
+
+std::size_t Store::set_aside(const Queue::Batch& batch) {
+  const Use use = usable();
+  const std::lock_guard indexing(index_mutex_);
+  const std::vector<PendingMemory*> memories = members(batch);
+  std::vector<PendingMemory*> indexed;
+  std::size_t failed = 0;
+  for (const std::shared_ptr<Chunk>& chunk : batch.chunks) {
+    for (PendingMemory& memory : chunk->memories) {
+      if (!wants_slot(&memory) || try_insert(memory)) {
+        indexed.push_back(&memory);
+      } else {
+        ++failed;
+        aside_.push_back({chunk, &memory});
+      }
+    }
+  }
+  room_.hold({failed, 0});
+  aside_count_.store(aside_.size(), std::memory_order_relaxed);
+  finish(batch, indexed);
+  return failed;
+}
+
+std::size_t Store::retry_aside() {
+  const Use use = usable();
+  const std::lock_guard indexing(index_mutex_);
+  std::vector<PendingMemory*> indexed;
+  std::erase_if(aside_, [&](const Aside& each) {
+    if (wants_slot(each.memory) && !try_insert(*each.memory)) return false;
+    indexed.push_back(each.memory);
+    return true;
   });
-  parallel_for(fresh.size(), 16, thread_count(options_.threads),
-               [&](std::size_t, std::size_t begin, std::size_t end) {
-                 for (std::size_t i = begin; i < end; ++i) insert(*fresh[i]);
-               });
+  room_.give_back({indexed.size(), 0});
+  aside_count_.store(aside_.size(), std::memory_order_relaxed);
+  finish({}, indexed);
+  return aside_.size();
+}
+
+bool Store::try_insert(PendingMemory& memory) {
+  try {
+    insert(memory);
+    return true;
+  } catch (const std::exception&) {  // it stays in the queue, where recalls find it
+    return false;
+  }
+}
+
+// Shows what was inserted, and lets the queue go of it.
+void Store::finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories) {
   for (std::size_t begin = 0; begin < memories.size(); begin += kPublishSlice) {
     const std::unique_lock lock(table_mutex_);
     const std::size_t end = std::min(begin + kPublishSlice, memories.size());
@@ -70,9 +127,30 @@ void Store::index(const Queue::Batch& batch) {
   }
   queue_.trim();
   retire_dead();
-  indexed_.store(std::max(indexed_.load(std::memory_order_relaxed), batch.through),
-                 std::memory_order_release);
-  give_back_room(batch.weight);
+  {
+    const std::lock_guard lock(progress_mutex_);
+    indexed_.store(std::max(indexed_.load(std::memory_order_relaxed), batch.through),
+                   std::memory_order_release);
+    progress_.notify_all();
+  }
+}
+
+bool Store::commit_due() const {
+  const Load waiting = uncommitted_.load();
+  return waiting.memories >= std::clamp<std::size_t>(options_.queue_capacity / 4, 1, kCommitMemories) ||
+         waiting.bytes >= options_.queue_bytes / 4;
+}
+
+void Store::committed(const Queue::Batch& batch) {
+  const Use use = usable();
+  uncommitted_.drop(batch);
+  Load load;
+  for (const std::shared_ptr<Chunk>& chunk : batch.chunks) {
+    const Load each = load_of(*chunk);
+    load.memories += each.memories;
+    load.bytes += each.bytes;
+  }
+  room_.give_back(load);
 }
 
 void Store::insert(PendingMemory& memory) {

@@ -21,11 +21,18 @@ std::map<std::string, std::map<std::string, double>> Store::stats() const {
                 {"segments", count(log.segments)},
                 {"end_lsn", count(log_->end_lsn())},
                 {"synced_lsn", count(log_->synced_lsn())}};
-  {
-    const std::lock_guard lock(progress_mutex_);
-    all["queue"] = {{"memories", count(queued_)}, {"capacity", count(options_.queue_capacity)}};
-  }
-  all["queue"]["indexed_lsn"] = count(indexed_lsn());
+  const Load taken = room_.taken();
+  const Load most = room_.most();
+  all["queue"] = {{"memories", count(taken.memories)},
+                  {"bytes", count(taken.bytes)},
+                  {"pending", count(queue_.depth())},
+                  {"uncommitted", count(uncommitted_.load().memories)},
+                  {"set_aside", count(aside())},
+                  {"capacity", count(options_.queue_capacity)},
+                  {"capacity_bytes", count(options_.queue_bytes)},
+                  {"most_memories", count(most.memories)},
+                  {"most_bytes", count(most.bytes)},
+                  {"indexed_lsn", count(indexed_lsn())}};
   all["hot"] = {{"slots", count(graph_->size())}, {"bytes", count(graph_->memory_bytes())}};
   const std::shared_lock lock(table_mutex_);
   all["ids"] = {{"memories", count(ids_->size())}, {"bytes", count(ids_->memory_bytes())}};

@@ -1,6 +1,7 @@
 #include "engine/queue.h"
 
 #include <algorithm>
+#include <cstring>
 #include <string>
 #include <utility>
 
@@ -30,7 +31,8 @@ void adopt(PendingMemory& memory, const Decoded& decoded) {
 
 }  // namespace
 
-std::shared_ptr<Chunk> make_chunk(std::vector<std::byte> payload, std::size_t dim, const Path& source) {
+std::shared_ptr<Chunk> make_chunk(std::vector<std::byte> payload, std::size_t dim, const Path& source,
+                                  Coder& coder) {
   auto chunk = std::make_shared<Chunk>();
   chunk->payload = std::move(payload);
   const std::vector<Decoded> entries = decode(chunk->payload, dim, source);
@@ -50,19 +52,43 @@ std::shared_ptr<Chunk> make_chunk(std::vector<std::byte> payload, std::size_t di
     }
     adopt(chunk->memories[i], entries[i]);
   }
+  const std::size_t code_bytes = coder.code_bytes();
+  chunk->codes.resize(entries.size() * code_bytes);
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    coder.encode(chunk->memories[i].vector, chunk->codes.data() + i * code_bytes);
+  }
   return chunk;
 }
 
-void Queue::place(PendingMemory* memory, const std::shared_ptr<Chunk>& chunk) {
-  if (last_ == nullptr || last_->count.load(std::memory_order_relaxed) == kBlockMemories ||
+Queue::Block::Block(std::size_t most_memories, std::size_t code_bytes)
+    : codes(std::make_unique_for_overwrite<std::byte[]>(most_memories * code_bytes)), most(most_memories) {}
+
+Extent Queue::Block::extent() const {
+  return {step_.load(std::memory_order_relaxed), reach_.load(std::memory_order_relaxed),
+          norm2_.load(std::memory_order_relaxed)};
+}
+
+void Queue::Block::cover(const Extent& extent) {
+  Extent wider = this->extent();
+  wider.cover(extent);
+  step_.store(wider.step, std::memory_order_relaxed);
+  reach_.store(wider.reach, std::memory_order_relaxed);
+  norm2_.store(wider.norm2, std::memory_order_relaxed);
+}
+
+void Queue::place(PendingMemory* memory, const std::byte* code, const std::shared_ptr<Chunk>& chunk) {
+  if (last_ == nullptr || last_->count.load(std::memory_order_relaxed) == last_->most ||
       last_->bytes >= kBlockBytes) {
-    last_ = std::make_shared<Block>();
+    const std::size_t most = std::clamp<std::size_t>(kBlockCodeBytes / code_bytes_, 16, kBlockMemories);
+    last_ = std::make_shared<Block>(most, code_bytes_);
     auto grown = std::make_shared<Blocks>(*blocks_);
     grown->push_back(last_);
     blocks_ = std::move(grown);
   }
   const std::size_t at = last_->count.load(std::memory_order_relaxed);
   last_->memories[at] = memory;
+  std::memcpy(last_->codes.get() + at * code_bytes_, code, code_bytes_);
+  last_->cover(Coder::extent_of(code));
   if (last_->chunks.empty() || last_->chunks.back() != chunk) {
     last_->chunks.push_back(chunk);
     last_->bytes += chunk->payload.size();
@@ -73,8 +99,14 @@ void Queue::place(PendingMemory* memory, const std::shared_ptr<Chunk>& chunk) {
 void Queue::push(std::span<const std::shared_ptr<Chunk>> group) {
   const std::lock_guard lock(mutex_);
   for (const std::shared_ptr<Chunk>& chunk : group) {
-    for (PendingMemory& memory : chunk->memories) place(&memory, chunk);
+    const std::byte* code = chunk->codes.data();
+    for (PendingMemory& memory : chunk->memories) {
+      place(&memory, code, chunk);
+      code += code_bytes_;
+    }
+    std::vector<std::byte>().swap(chunk->codes);
     todo_.push_back(chunk);
+    depth_.store(depth() + chunk->weight(), std::memory_order_relaxed);
   }
   set_visible(group.back()->last_key + 1);
 }
@@ -93,6 +125,7 @@ Queue::Batch Queue::take(std::size_t most) {
     batch.chunks.push_back(std::move(todo_.front()));
     todo_.pop_front();
   }
+  depth_.store(depth() - batch.weight, std::memory_order_relaxed);
   return batch;
 }
 
@@ -106,15 +139,14 @@ void Queue::clear() {
   blocks_ = std::make_shared<const Blocks>();
   last_ = nullptr;
   todo_.clear();
+  depth_.store(0, std::memory_order_relaxed);
 }
 
 void Queue::trim() {
   const std::shared_ptr<const Blocks> seen = view().blocks;
   Blocks done;
   for (const std::shared_ptr<Block>& block : *seen) {
-    // Taken in order, so the first block that is not through ends the search.
-    if (!all_through(*block)) break;
-    done.push_back(block);
+    if (all_through(*block)) done.push_back(block);
   }
   if (done.empty()) return;
   const std::lock_guard lock(mutex_);

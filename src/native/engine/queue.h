@@ -1,4 +1,5 @@
-// The queue: memories that are stored and visible but not yet in an index, in the order of the log.
+// The queue: memories that are stored and visible but not yet in an index, in the order of the log; in blocks
+// that hold an 8-bit code of each, for recalls to scan.
 //
 // Thread-safety: push() from the committing leader alone; take() and trim() from any thread; view()
 // from any thread, and what it returns stays readable for as long as it is held.
@@ -16,6 +17,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -27,6 +29,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "engine/coder.h"
 #include "hnsw/graph.h"
 
 namespace engram::engine {
@@ -59,22 +62,40 @@ struct Chunk {
   std::uint64_t last_key = 0;
   bool forgot = false;                 // whether there was such an id
   std::vector<std::uint64_t> retired;  // keys of the versions this record replaced or forgot
+  std::vector<std::byte> codes;        // of the memories, until push() has copied them
+  std::chrono::steady_clock::time_point visible_at;
   std::size_t weight() const { return memories.empty() ? 1 : memories.size(); }
 };
 
-// The chunk of one record's payload. Errors: CorruptionError naming `source`.
-std::shared_ptr<Chunk> make_chunk(std::vector<std::byte> payload, std::size_t dim, const Path& source);
+// The chunk of one record's payload, its vectors coded. Errors: CorruptionError naming `source`.
+std::shared_ptr<Chunk> make_chunk(std::vector<std::byte> payload, std::size_t dim, const Path& source,
+                                  Coder& coder);
 
 class Queue {
  public:
-  static constexpr std::size_t kBlockMemories = 1024;
+  static constexpr std::size_t kBlockMemories = 256;
   static constexpr std::size_t kBlockBytes = 4u << 20;
+  static constexpr std::size_t kBlockCodeBytes = 256u << 10;
+
+  void use_codes(std::size_t code_bytes) { code_bytes_ = code_bytes; }  // before the first push()
 
   struct Block {
+    Block(std::size_t most, std::size_t code_bytes);
+    // Covers the codes below `count`, if that was read before.
+    Extent extent() const;
+    void cover(const Extent& extent);  // leader's
+
     std::array<PendingMemory*, kBlockMemories> memories{};
+    std::unique_ptr<std::byte[]> codes;  // of the same, one behind the other
     std::atomic<std::size_t> count{0};
+    const std::size_t most;
     std::size_t bytes = 0;                       // leader's
     std::vector<std::shared_ptr<Chunk>> chunks;  // leader's: keeps what `memories` points to
+
+   private:
+    std::atomic<float> step_{0};
+    std::atomic<float> reach_{0};
+    std::atomic<float> norm2_{0};
   };
   using Blocks = std::vector<std::shared_ptr<Block>>;
 
@@ -100,18 +121,21 @@ class Queue {
   // The oldest chunks not yet taken, at least one and about `most` memories; nothing when there are none.
   Batch take(std::size_t most);
   bool has_work() const;
+  std::size_t depth() const { return depth_.load(std::memory_order_relaxed); }  // memories not yet taken
 
   void clear();  // with no user left
   // Lets go of blocks in which no memory is queued.
   void trim();
 
  private:
-  void place(PendingMemory* memory, const std::shared_ptr<Chunk>& chunk);
+  void place(PendingMemory* memory, const std::byte* code, const std::shared_ptr<Chunk>& chunk);
 
+  std::size_t code_bytes_ = 0;
   mutable std::mutex mutex_;
   std::shared_ptr<const Blocks> blocks_ = std::make_shared<const Blocks>();
   std::shared_ptr<Block> last_;  // the block that push() fills; null when none
   std::deque<std::shared_ptr<Chunk>> todo_;
+  std::atomic<std::size_t> depth_{0};      // written under mutex_
   std::atomic<std::uint64_t> visible_{0};  // written under mutex_
 };
 

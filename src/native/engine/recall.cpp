@@ -1,12 +1,12 @@
 // Reading: recall over queue and graph, get, and what tells about the store.
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "engine/pending_scan.h"
 #include "engine/store.h"
 
 namespace engram::engine {
@@ -21,48 +21,6 @@ struct Candidate {
   bool operator<(const Candidate& other) const {
     return distance != other.distance ? distance < other.distance : key < other.key;
   }
-};
-
-// Scores what was gathered, some dozens of rows by one kernel call.
-class Scorer {
- public:
-  Scorer(hnsw::Metric metric, const float* cue, std::size_t dim) : metric_(metric), cue_(cue), dim_(dim) {}
-
-  template <class Offer>
-  void add(const PendingMemory& memory, Offer&& offer) {
-    memories_[count_] = &memory;
-    rows_[count_] = memory.vector;
-    if (++count_ == kMost) score(offer);
-  }
-
-  template <class Offer>
-  void score(Offer&& offer) {
-    const simd::Kernels& kernels = simd::active();
-    switch (metric_) {
-      case hnsw::Metric::kCosine:
-        kernels.cosine_rows(cue_, rows_.data(), count_, dim_, distances_.data());
-        break;
-      case hnsw::Metric::kL2:
-        kernels.l2_rows(cue_, rows_.data(), count_, dim_, distances_.data());
-        break;
-      case hnsw::Metric::kIp:
-        kernels.dot_rows(cue_, rows_.data(), count_, dim_, distances_.data());
-        for (std::size_t i = 0; i < count_; ++i) distances_[i] = 1.0f - distances_[i];
-        break;
-    }
-    for (std::size_t i = 0; i < count_; ++i) offer(*memories_[i], distances_[i]);
-    count_ = 0;
-  }
-
- private:
-  static constexpr std::size_t kMost = 64;
-  hnsw::Metric metric_;
-  const float* cue_;
-  std::size_t dim_;
-  std::size_t count_ = 0;
-  std::array<const PendingMemory*, kMost> memories_;
-  std::array<const float*, kMost> rows_;
-  std::array<float, kMost> distances_;
 };
 
 }  // namespace
@@ -101,20 +59,12 @@ struct Store::Merge {
 };
 
 void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const {
-  Scorer scorer(manifest_.metric, cue, manifest_.dim);
-  const auto offer = [&merge](const PendingMemory& memory, float distance) {
-    merge.offer({distance, memory.key, &memory, hnsw::kNoSlot});
-    ++merge.searched;
-  };
-  for (const std::shared_ptr<Queue::Block>& block : *merge.blocks) {
-    const std::size_t count = block->count.load(std::memory_order_acquire);
-    for (std::size_t i = 0; i < count; ++i) {
-      const PendingMemory& memory = *block->memories[i];
-      const bool elsewhere = memory.stage.load(std::memory_order_acquire) == Stage::kInGraph;
-      if (!elsewhere && memory.counts_at(snapshot)) scorer.add(memory, offer);
-    }
+  PendingScan scan(*coder_, cue, snapshot, merge.k);
+  for (const std::shared_ptr<Queue::Block>& block : *merge.blocks) scan.scan(*block);
+  for (const PendingHit& hit : scan.nearest()) {
+    merge.offer({hit.distance, hit.memory->key, hit.memory, hnsw::kNoSlot});
   }
-  scorer.score(offer);
+  merge.searched += scan.scored();
   merge.queued = merge.searched;
 }
 
@@ -218,10 +168,14 @@ std::optional<std::uint64_t> Store::key(std::string_view id) const {
 
 std::optional<Payload> Store::payload(std::string_view id, std::uint64_t key) const {
   const Use use = usable();
-  const std::shared_lock lock(table_mutex_);
-  const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
-  if (place == nullptr || !place->is_pending() || place->memory()->key != key) return std::nullopt;
-  const PendingMemory& memory = *place->memory();
+  {
+    const std::shared_lock lock(table_mutex_);
+    const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
+    if (place == nullptr || key_at(*place) != key) return std::nullopt;
+  }
+  const Uncommitted::Found found = uncommitted_.find(key);
+  if (found.memory == nullptr) return std::nullopt;
+  const PendingMemory& memory = *found.memory;
   Payload payload{std::nullopt, std::nullopt, memory.confidence, memory.created_at};
   if (memory.content) payload.content.emplace(*memory.content);
   if (memory.metadata) payload.metadata.emplace(*memory.metadata);

@@ -54,21 +54,6 @@ wal::Options log_options(const Options& options) {
                             "repair` to finish it");
 }
 
-// Waits in slices, so that a signal the process got is seen; false when `timeout` passed first.
-template <class Ready>
-bool wait_sliced(std::unique_lock<std::mutex>& lock, std::condition_variable& changed,
-                 std::optional<Seconds> timeout, const std::function<void()>& between, Ready&& ready) {
-  static constexpr std::chrono::milliseconds kSlice{100};
-  const auto begin = std::chrono::steady_clock::now();
-  while (!changed.wait_for(lock, timeout ? std::min<Seconds>(*timeout, kSlice) : Seconds(kSlice), ready)) {
-    if (timeout && std::chrono::steady_clock::now() - begin >= *timeout) return false;
-    lock.unlock();
-    between();
-    lock.lock();
-  }
-  return true;
-}
-
 // `folder` has no manifest: is it a store all the same? Not one that somebody has just made.
 void refuse_if_manifest_is_lost(FileSystem& files, const Path& folder) {
   if (!files.exists(folder) || !files.exists(lock_path(folder))) return;
@@ -88,8 +73,9 @@ void refuse_if_manifest_is_lost(FileSystem& files, const Path& folder) {
 
 }  // namespace
 
-Store::Store(FileSystem& files, const Options& options) : files_(files), options_(options) {
-  options_.batch_bytes = std::min(options_.batch_bytes, kRecordLimit / 2);
+Store::Store(FileSystem& files, const Options& options)
+    : files_(files), options_(options), room_({options.queue_capacity, options.queue_bytes}) {
+  options_.batch_bytes = std::min({options_.batch_bytes, kRecordLimit / 2, options_.queue_bytes / 2});
   if (options_.folder) {
     open_folder(*options_.folder);
   } else {
@@ -99,6 +85,8 @@ Store::Store(FileSystem& files, const Options& options) : files_(files), options
   }
   graph_ = std::make_unique<hnsw::Graph>(graph_options(options_, manifest_));
   ids_ = std::make_unique<IdTable>(manifest_.hash_seed);
+  coder_ = std::make_unique<Coder>(manifest_.metric, manifest_.dim);
+  queue_.use_codes(coder_->code_bytes());
   watch_forks(this);
 }
 
@@ -205,21 +193,14 @@ void Store::recover(const std::function<void()>& step) {
 
 void Store::replay(const wal::Record& record, const std::function<void()>& step) {
   if (created_) refuse_lost_manifest(*options_.folder, "its log holds records");
-  auto chunk =
-      make_chunk({record.payload.begin(), record.payload.end()}, manifest_.dim, log_path(*options_.folder));
-  for (;;) {
-    std::size_t before = 0;
-    {
-      const std::lock_guard lock(progress_mutex_);
-      before = queued_;
-      if (queued_ == 0 || queued_ + chunk->weight() <= options_.queue_capacity) {
-        queued_ += chunk->weight();
-        break;
-      }
-    }
+  auto chunk = make_chunk({record.payload.begin(), record.payload.end()}, manifest_.dim,
+                          log_path(*options_.folder), *coder_);
+  while (!room_.try_take(load_of(*chunk))) {
+    const std::size_t before = room_.taken().memories;
     step();
-    const std::lock_guard lock(progress_mutex_);
-    if (queued_ >= before) throw Error("recovery made no progress: the queue stayed full after a step");
+    if (room_.taken().memories >= before) {
+      throw Error("recovery made no progress: the queue stayed full after a step");
+    }
   }
   const std::array<wal::Record, 1> group{
       wal::Record{record.lsn, chunk->payload, reinterpret_cast<std::uint64_t>(&chunk)}};
@@ -248,41 +229,38 @@ Store::Use Store::writable() const {
   return use;
 }
 
-void Store::wait_for_room(std::size_t weight, std::optional<Seconds> timeout) {
-  std::unique_lock lock(progress_mutex_);
-  const auto room = [&] { return closed_ || queued_ == 0 || queued_ + weight <= options_.queue_capacity; };
-  if (!wait_sliced(lock, progress_, timeout, options_.on_wait, room)) {
-    throw QueueFull("the queue of memories to be indexed stayed full (" + std::to_string(queued_) +
-                    " of queue_capacity " + std::to_string(options_.queue_capacity) + ") for " +
-                    std::to_string(timeout->count()) + " s: nothing was stored; try again, or raise timeout");
-  }
-  if (closed_) throw StoreClosed("the store was closed while the call waited for room in the queue");
-  queued_ += weight;
+Load Store::load_of(const Chunk& chunk) const {
+  const std::size_t each = sizeof(PendingMemory) + coder_->code_bytes();
+  return {chunk.weight(), sizeof(Chunk) + chunk.payload.size() + chunk.memories.size() * each};
 }
 
-void Store::give_back_room(std::size_t weight) {
-  const std::lock_guard lock(progress_mutex_);
-  queued_ -= weight;
-  progress_.notify_all();
+void Store::wait_for_room(Load load, std::optional<Seconds> timeout) {
+  if (room_.take(load, timeout, options_.on_wait)) return;
+  const Load taken = room_.taken();
+  throw QueueFull("the queue of memories to be indexed stayed full (" + std::to_string(taken.memories) +
+                  " of queue_capacity " + std::to_string(options_.queue_capacity) + ", " +
+                  std::to_string(taken.bytes) + " bytes of queue_bytes " +
+                  std::to_string(options_.queue_bytes) +
+                  "): nothing was stored; try again, or raise timeout");
 }
 
 std::uint64_t Store::append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
                             std::optional<Seconds> timeout) {
   const Use use = writable();
-  const std::size_t weight = chunk->weight();
-  wait_for_room(weight, timeout);
+  const Load load = load_of(*chunk);
+  wait_for_room(load, timeout);
   try {
     // The context points into this frame, which outlives the commit: append() returns after it.
     return log_->append(chunk->payload, sync, reinterpret_cast<std::uint64_t>(&chunk));
   } catch (...) {
-    give_back_room(weight);
+    room_.give_back(load);
     throw;
   }
 }
 
 std::uint64_t Store::put(std::vector<std::byte> payload, std::optional<wal::Sync> sync,
                          std::optional<Seconds> timeout) {
-  return append(make_chunk(std::move(payload), manifest_.dim, "this call"), sync, timeout);
+  return append(make_chunk(std::move(payload), manifest_.dim, "this call", *coder_), sync, timeout);
 }
 
 std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wal::Sync> sync) {
@@ -293,7 +271,7 @@ std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wa
   entry.id = id;
   std::vector<std::byte> payload;
   encode(entry, manifest_.dim, payload);
-  const std::shared_ptr<Chunk> chunk = make_chunk(std::move(payload), manifest_.dim, "this call");
+  const std::shared_ptr<Chunk> chunk = make_chunk(std::move(payload), manifest_.dim, "this call", *coder_);
   const std::uint64_t lsn = append(chunk, sync, std::nullopt);
   // Another thread may have forgotten it since contains().
   return chunk->forgot ? std::optional(lsn) : std::nullopt;
@@ -311,6 +289,7 @@ void Store::commit(std::span<const wal::Record> group) {
       chunks.push_back(*reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context));
       apply(*chunks.back(), record.lsn);
     }
+    uncommitted_.push(chunks);  // first: once it is visible, its texts are looked for there
     queue_.push(chunks);
   }
   const std::lock_guard lock(progress_mutex_);
@@ -406,12 +385,14 @@ void Store::close() {
     stopping_ = true;
     progress_.notify_all();
   }
+  room_.close();
   const auto release = [this] {
     users_.wait_until_gone();
     graph_.reset();
     ids_.reset();
     rows_.clear();
     queue_.clear();
+    uncommitted_.clear();
     log_.reset();
     lock_.reset();
   };

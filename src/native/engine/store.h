@@ -28,6 +28,8 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/parallel.h"
+#include "engine/coder.h"
 #include "engine/entry.h"
 #include "engine/hot_rows.h"
 #include "engine/ids.h"
@@ -35,14 +37,14 @@
 #include "engine/manifest.h"
 #include "engine/queue.h"
 #include "engine/readers.h"
+#include "engine/room.h"
 #include "engine/rows_file.h"
+#include "engine/uncommitted.h"
 #include "hnsw/graph.h"
 #include "simd/kernels.h"
 #include "wal/log.h"
 
 namespace engram::engine {
-
-using Seconds = std::chrono::duration<double>;
 
 struct Options {
   std::optional<Path> folder;  // none: in RAM, without a log
@@ -52,6 +54,7 @@ struct Options {
   std::chrono::milliseconds interval{50};
   bool read_only = false;
   std::size_t queue_capacity = 65'536;  // memories
+  std::size_t queue_bytes = 256u << 20;
   std::size_t batch_bytes = 4u << 20;
   std::size_t m = 16;
   std::size_t ef_construction = 200;
@@ -123,8 +126,22 @@ class Store {
   // The indexer's side. take() waits up to `timeout` for work; an empty batch means none came.
   Queue::Batch take(std::size_t most, Seconds timeout);
   void sync_for(const Queue::Batch& batch);
-  void index(const Queue::Batch& batch);
+  // Errors: what an insertion fails with; nothing of the batch is shown yet then, and it can be tried again.
+  void index(const Queue::Batch& batch, Priority priority = Priority::kCaller);
+  // For a batch that keeps failing: indexes what can be, and sets the rest aside: it stays in the queue,
+  // recalled by scan, until retry_aside() succeeds. Returns how many were set aside, or still are.
+  std::size_t set_aside(const Queue::Batch& batch);
+  std::size_t retry_aside();
+  std::size_t aside() const { return aside_count_.load(std::memory_order_relaxed); }
   void stop_indexing();
+  std::size_t depth() const { return queue_.depth(); }  // memories no batch has taken yet
+  // Makes every call that waits for room give up with QueueFull, to see what is wrong.
+  void interrupt_waits() { room_.interrupt(); }
+  // What is indexed and not in the catalog yet; and to say that it is there now, durable or not.
+  Queue::Batch uncommitted() const { return uncommitted_.below(indexed_lsn()); }
+  // Whether so much of that has come together that it should go there now.
+  bool commit_due() const;
+  void committed(const Queue::Batch& batch);
 
   // Writes the graph as it stands to disk, so that opening replays only what comes after, and drops the log
   // below. Call with the catalog durable up to indexed_lsn() and no batch between take() and index(). Writers
@@ -141,6 +158,8 @@ class Store {
   // One above the last visible key; 0 when there is none. What waits for all that is stored waits below it.
   std::uint64_t visible_lsn() const { return queue_.visible(); }
   std::size_t batch_bytes() const { return options_.batch_bytes; }
+  // The most memories one record should hold.
+  std::size_t batch_rows() const { return std::min(kMostRows, options_.queue_capacity); }
   // The most bytes the id, content and metadata of one memory may take together.
   std::size_t text_limit() const;
 
@@ -153,6 +172,7 @@ class Store {
 
  private:
   struct Merge;
+  static constexpr std::size_t kMostRows = 8192;
 
   std::string_view id_at(Place place) const;
   std::uint64_t key_at(Place place) const;
@@ -167,8 +187,8 @@ class Store {
   std::uint64_t append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
                        std::optional<Seconds> timeout);
 
-  void wait_for_room(std::size_t weight, std::optional<Seconds> timeout);
-  void give_back_room(std::size_t weight);
+  Load load_of(const Chunk& chunk) const;
+  void wait_for_room(Load load, std::optional<Seconds> timeout);
   void commit(std::span<const wal::Record> group);
   void apply(Chunk& chunk, std::uint64_t lsn);
   void apply_store(Chunk& chunk, PendingMemory& memory);
@@ -182,6 +202,8 @@ class Store {
   void adopt_rows(const RowColumns& rows);
 
   void insert(PendingMemory& memory);
+  bool try_insert(PendingMemory& memory);
+  void finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories);
   void publish(PendingMemory& memory);
   void retire_dead();
 
@@ -197,7 +219,10 @@ class Store {
   std::unique_ptr<hnsw::Graph> graph_;
   std::unique_ptr<IdTable> ids_;
   HotRows rows_;
+  std::unique_ptr<Coder> coder_;
+  Room room_;  // of what is not in the catalog and the index yet
   Queue queue_;
+  Uncommitted uncommitted_;
   mutable Readers readers_;  // recalls
   mutable Readers users_;    // calls of any kind
 
@@ -208,9 +233,15 @@ class Store {
   std::vector<hnsw::Slot> aging_;          // dead, waiting for the recalls of then to end; indexer's
   int ages_ = 0;
 
+  struct Aside {
+    std::shared_ptr<Chunk> chunk;  // keeps the memory
+    PendingMemory* memory;
+  };
+  std::vector<Aside> aside_;  // could not be indexed; guarded by index_mutex_
+  std::atomic<std::size_t> aside_count_{0};
+
   mutable std::mutex progress_mutex_;
-  mutable std::condition_variable progress_;  // room, work, indexed, closing
-  std::size_t queued_ = 0;                    // memories reserved or in the queue
+  mutable std::condition_variable progress_;  // work, indexed, closing
   bool stopping_ = false;
   std::atomic<bool> closed_{false};
   std::atomic<bool> forked_{false};

@@ -41,6 +41,7 @@ void drain(Store& store) {
     if (batch.chunks.empty()) return;
     store.sync_for(batch);
     store.index(batch);
+    store.committed(store.uncommitted());
   }
 }
 
@@ -120,6 +121,7 @@ TEST(Store, RandomOperationsAgreeWithAMapAtEveryStageOfIndexing) {
     } else if (choice < 98) {
       const Queue::Batch batch = store->take(1 + random() % 64, Seconds(0));
       if (!batch.chunks.empty()) store->index(batch);
+      store->committed(store->uncommitted());
     } else if (choice < 99 && random() % 4 == 0) {
       store->checkpoint();
     } else if (choice < 99) {
@@ -290,6 +292,7 @@ TEST(Store, RecallsDuringUpdatesSeeEveryMemoryExactlyOnce) {
     while (!stop) {
       const Queue::Batch batch = store->take(8, Seconds(0.001));
       if (!batch.chunks.empty()) store->index(batch);
+      store->committed(store->uncommitted());
     }
   });
   std::vector<std::thread> writers;

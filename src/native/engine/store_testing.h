@@ -38,6 +38,7 @@ inline void drain(Store& store) {
     if (batch.chunks.empty()) return;
     store.sync_for(batch);
     store.index(batch);
+    store.committed(store.uncommitted());
   }
 }
 

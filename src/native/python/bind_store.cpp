@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "engine/store.h"
+#include "python/bind_indexing.h"
 #include "python/bindings.h"
 #include "python/gil.h"
 
@@ -15,7 +16,6 @@ namespace py = pybind11;
 namespace engram::python {
 namespace {
 
-using engine::Queue;
 using engine::Seconds;
 using engine::Store;
 using Floats = py::array_t<float, py::array::c_style>;
@@ -72,8 +72,8 @@ const float* rows_of(const Store& store, const Floats& vectors) {
 std::unique_ptr<Store> open_store(const std::optional<Path>& path, std::optional<std::uint32_t> dim,
                                   const std::optional<std::string>& metric, const std::string& fsync,
                                   double fsync_interval_ms, bool read_only, std::size_t queue_capacity,
-                                  std::size_t batch_bytes, std::size_t m, std::size_t ef_construction,
-                                  std::uint64_t seed, std::size_t threads) {
+                                  std::size_t queue_bytes, std::size_t batch_bytes, std::size_t m,
+                                  std::size_t ef_construction, std::uint64_t seed, std::size_t threads) {
   engine::Options options;
   if (path) options.folder = *path;
   options.dim = dim;
@@ -82,6 +82,7 @@ std::unique_ptr<Store> open_store(const std::optional<Path>& path, std::optional
   options.interval = std::chrono::milliseconds(static_cast<std::int64_t>(std::max(1.0, fsync_interval_ms)));
   options.read_only = read_only;
   options.queue_capacity = queue_capacity;
+  options.queue_bytes = queue_bytes;
   options.batch_bytes = batch_bytes;
   options.m = m;
   options.ef_construction = ef_construction;
@@ -162,7 +163,8 @@ py::tuple put_chunk(Store& store, std::size_t begin, const py::list& ids, const 
   std::vector<std::byte> payload;
   payload.reserve(std::min<std::size_t>(store.batch_bytes(), (count - begin) * (store.dim() * 4 + 64)));
   std::vector<std::size_t> offsets;
-  for (std::size_t row = begin; row < count; ++row) {
+  const std::size_t end = std::min(count, begin + store.batch_rows());
+  for (std::size_t row = begin; row < end; ++row) {
     const engine::Entry entry = entry_of(ids, contents, metadata, created_at, row);
     const std::size_t size = engine::encoded_size(entry, store.dim());
     if (row > begin && payload.size() + size > store.batch_bytes()) break;
@@ -230,34 +232,6 @@ py::list column(const engine::Recalled& recalled, Part&& part) {
   return values;
 }
 
-py::list rows_of_batch(const Queue::Batch& batch) {
-  py::list rows;
-  for (const auto& chunk : batch.chunks) {
-    for (const engine::PendingMemory& memory : chunk->memories) {
-      // As of the batch's end, not as of now: what replaced it later may not outlive a power cut.
-      if (memory.dead_at.load(std::memory_order_acquire) < batch.through) continue;
-      rows.append(py::make_tuple(memory.key, memory.id, memory.content, memory.metadata, memory.confidence,
-                                 memory.created_at));
-    }
-  }
-  return rows;
-}
-
-py::list retired_of(const Queue::Batch& batch) {
-  py::list keys;
-  for (const auto& chunk : batch.chunks) {
-    for (const std::uint64_t key : chunk->retired) keys.append(key);
-  }
-  return keys;
-}
-
-std::optional<Queue::Batch> take_batch(Store& store, std::size_t most, double timeout) {
-  const Released released;
-  Queue::Batch batch = store.take(most, *seconds(timeout));
-  if (batch.chunks.empty()) return std::nullopt;
-  return batch;
-}
-
 void bind_found(py::module_& module) {
   using engine::Found;
   using engine::Recalled;
@@ -281,14 +255,6 @@ void bind_found(py::module_& module) {
         tiers["hot"] = py::make_tuple(r.searched, r.hits.size(), r.elapsed_us, false);
         return tiers;
       });
-}
-
-void bind_batch(py::module_& module) {
-  py::class_<Queue::Batch>(module, "Batch")
-      .def_property_readonly("rows", &rows_of_batch)
-      .def_property_readonly("retired", &retired_of)
-      .def_property_readonly("through", [](const Queue::Batch& batch) { return batch.through; })
-      .def("__len__", [](const Queue::Batch& batch) { return batch.weight; });
 }
 
 void bind_writes(py::class_<Store>& store) {
@@ -320,12 +286,8 @@ void bind_reads(py::class_<Store>& store) {
       .def("recall_many", &recall_many, py::arg("cues").noconvert(), py::arg("k"), py::arg("ef"));
 }
 
-void bind_indexing(py::class_<Store>& store) {
+void bind_waits(py::class_<Store>& store) {
   store.def("recover", &recover, py::arg("step"))
-      .def("take_batch", &take_batch, py::arg("most"), py::arg("timeout"))
-      .def("sync_for", &Store::sync_for, py::arg("batch"), NoGil())
-      .def("index", &Store::index, py::arg("batch"), NoGil())
-      .def("stop_indexing", &Store::stop_indexing, NoGil())
       .def(
           "wait_durable",
           [](Store& self, std::uint64_t lsn, std::optional<double> timeout) {
@@ -346,13 +308,12 @@ void bind_indexing(py::class_<Store>& store) {
 
 void bind_store(py::module_& module) {
   bind_found(module);
-  bind_batch(module);
   py::class_<Store> store(module, "Store");
   store
       .def(py::init(&open_store), py::arg("path"), py::arg("dim"), py::arg("metric"), py::kw_only(),
            py::arg("fsync"), py::arg("fsync_interval_ms"), py::arg("read_only"), py::arg("queue_capacity"),
-           py::arg("batch_bytes"), py::arg("m"), py::arg("ef_construction"), py::arg("seed"),
-           py::arg("threads"))
+           py::arg("queue_bytes"), py::arg("batch_bytes"), py::arg("m"), py::arg("ef_construction"),
+           py::arg("seed"), py::arg("threads"))
       .def_property_readonly("dim", &Store::dim)
       .def_property_readonly("metric", [](const Store& self) { return name_of(self.metric()); })
       .def_property_readonly("created", &Store::created)
@@ -365,7 +326,8 @@ void bind_store(py::module_& module) {
       .def("stats", &Store::stats, NoGil())
       .def("verify", &Store::verify, NoGil())
       .def("close", &Store::close, NoGil());
-  bind_indexing(store);
+  bind_waits(store);
+  bind_indexing(module, store);
   bind_writes(store);
   bind_reads(store);
 }
