@@ -42,8 +42,9 @@ def test_numpy_is_the_only_thing_required() -> None:
     assert [re.split(r"[^\w-]", each)[0] for each in required] == ["numpy"]
 
 
-def test_the_extras_are_cli_text_and_all() -> None:
-    assert set(DISTRIBUTION.metadata.get_all("Provides-Extra", [])) == {"cli", "text", "all"}
+def test_the_extras_are_known() -> None:
+    extras = {"cli", "text", "prometheus", "opentelemetry", "all"}
+    assert set(DISTRIBUTION.metadata.get_all("Provides-Extra", [])) == extras
 
 
 def test_importing_engram_imports_no_extra() -> None:

@@ -28,6 +28,7 @@ from ._errors import (
     UnsupportedFormat,
 )
 from ._native import build_info
+from .aio import AsyncMemoryStore
 from .config import Config
 from .index import Index
 from .memories import Memory
@@ -39,6 +40,7 @@ from .verification import Verification
 __version__ = importlib.metadata.version("engram-store")
 
 __all__ = [
+    "AsyncMemoryStore",
     "Config",
     "CorruptionError",
     "DimensionMismatch",

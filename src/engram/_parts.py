@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 from . import _native
 from ._checks import check_word
 from ._errors import CorruptionError
+from ._prober import Prober
 from ._sizes import parse_size
 from .catalog import Catalog
 from .catalog_open import open_catalog
@@ -35,11 +36,15 @@ class Parts:
     catalog: Catalog
     checkpoints: Checkpoints
     indexer: Indexer
+    prober: Prober
     read_only: bool
 
     def shut(self) -> None:
         """Ends the thread and closes the files; what is not indexed yet stays in the log."""
-        self.indexer.stop(then=self._close_files)
+        try:
+            self.prober.stop()
+        finally:
+            self.indexer.stop(then=self._close_files)
 
     def abandon(self) -> None:
         """Lets go in a forked child. The native store looks after itself."""
@@ -80,13 +85,15 @@ def open_parts(
     checkpoints = Checkpoints(
         native, catalog, None if log_bytes is None else parse_size(log_bytes, "checkpoint_bytes")
     )
-    parts = Parts(native, catalog, checkpoints, Indexer(native, catalog, checkpoints), read_only)
+    indexer = Indexer(native, catalog, checkpoints)
+    parts = Parts(native, catalog, checkpoints, indexer, Prober(native, config.recall_probe), read_only)
     try:
         _check_catalog(native, catalog, path)  # before the replay, which would lift it over what it lacks
         native.recover(parts.indexer.drain)
         _check_agreement(native, catalog, path)
         if config.indexing == "async" and not read_only:
             parts.indexer.start()
+        parts.prober.start()
     except BaseException:
         parts.shut()
         raise

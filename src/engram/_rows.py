@@ -11,6 +11,9 @@ from ._vectors import Matrix
 from .memories import check_content, check_id, encode_metadata, utf8_size
 
 T = TypeVar("T")
+Breathe = Callable[[], object]
+
+_ROWS_A_BREATH = 128  # some 0.1 ms
 
 
 @dataclass(frozen=True)
@@ -38,21 +41,28 @@ def check_texts(
     contents: Iterable[object] | None,
     metadata: Iterable[object] | None,
     text_limit: int,
+    breathe: Breathe | None = None,
 ) -> Texts:
-    """The ids, contents and metadata of a call, all of them usable."""
-    names = _each("ids", check_id, ids)
+    """The ids, contents and metadata of a call, all of them usable.
+
+    `breathe` is called every now and then, for a caller who must not keep the GIL for long.
+    """
+    names = _each("ids", check_id, ids, breathe=breathe)
+    count = len(names)
     texts = Texts(
         names,
-        None if contents is None else _each("contents", check_content, contents, len(names)),
-        None if metadata is None else _each("metadata", encode_metadata, metadata, len(names)),
+        None if contents is None else _each("contents", check_content, contents, count, breathe=breathe),
+        None if metadata is None else _each("metadata", encode_metadata, metadata, count, breathe=breathe),
     )
-    check_sizes(texts, text_limit)
+    check_sizes(texts, text_limit, breathe)
     return texts
 
 
-def check_sizes(texts: Texts, text_limit: int) -> None:
+def check_sizes(texts: Texts, text_limit: int, breathe: Breathe | None = None) -> None:
     """Refuses a memory whose texts do not fit into one record of the log."""
     for row in range(len(texts.ids)):
+        if breathe is not None and row % _ROWS_A_BREATH == 0:
+            breathe()
         content = texts.contents[row] if texts.contents else None
         metadata = texts.metadata[row] if texts.metadata else None
         if 4 * (len(texts.ids[row]) + len(content or "") + len(metadata or "")) <= text_limit:
@@ -66,7 +76,12 @@ def check_sizes(texts: Texts, text_limit: int) -> None:
 
 
 def _each(
-    name: str, check: Callable[[object], T], given: Iterable[object], count: int | None = None
+    name: str,
+    check: Callable[[object], T],
+    given: Iterable[object],
+    count: int | None = None,
+    *,
+    breathe: Breathe | None,
 ) -> list[T]:
     if isinstance(given, (str, bytes, Mapping)):
         raise InvalidInput(f"{name} is a single {type(given).__name__}; give a list with one entry a memory")
@@ -82,6 +97,8 @@ def _each(
         )
     checked: list[T] = []
     for row, value in enumerate(listed):
+        if breathe is not None and row % _ROWS_A_BREATH == 0:
+            breathe()
         try:
             checked.append(check(value))
         except InvalidInput as error:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import _native
 from ._parts import Parts
 from .config import Config
 
+_MICROSECONDS = 1e-3  # from nanoseconds
+
 
 def gather(parts: Parts, config: Config) -> dict[str, Any]:
-    """Counters by part."""
+    """Counters, latencies and the measured recall, by part."""
     native, indexer = parts.native, parts.indexer
     indexer.revive()
-    return {
+    histograms = native.histograms()
+    depth = histograms.pop("queue_depth")
+    stats: dict[str, Any] = {
         "memories": len(native),
         "dim": native.dim,
         "metric": native.metric,
@@ -30,6 +35,33 @@ def gather(parts: Parts, config: Config) -> dict[str, Any]:
             "failures": indexer.failures,
             "restarts": indexer.restarts,
             "set_aside": native.aside,
-            "trouble": indexer.trouble() or indexer.set_aside(),
+            "trouble": indexer.trouble(),
         },
+        "latency": {name: _latency(each) for name, each in histograms.items()},
+        "recall_at_10": _recall(parts),
+    }
+    stats["queue"]["depth_p50"] = depth.quantile(0.5)
+    stats["queue"]["depth_p99"] = depth.quantile(0.99)
+    return stats
+
+
+def _latency(seen: _native.Histogram) -> dict[str, float]:
+    return {
+        "count": seen.count,
+        "mean_us": seen.mean * _MICROSECONDS,
+        "p50_us": seen.quantile(0.5) * _MICROSECONDS,
+        "p95_us": seen.quantile(0.95) * _MICROSECONDS,
+        "p99_us": seen.quantile(0.99) * _MICROSECONDS,
+        "max_us": seen.most * _MICROSECONDS,
+    }
+
+
+def _recall(parts: Parts) -> dict[str, float | int | None]:
+    cues, recall, low, high = parts.native.recall_estimate()
+    return {
+        "recall": recall if cues else None,
+        "low": low,
+        "high": high,
+        "cues": cues,
+        "seconds": parts.prober.seconds,
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from ._checks import check_int
+from ._checks import check_int, check_number
 from ._errors import InvalidInput
 from ._sizes import Size, parse_size
 
@@ -33,6 +33,8 @@ class Config:
     checkpoint_bytes : log after which the graph is written to disk by itself, so that opening replays no more
         (once it is also a third as large as the graph); None: only when ``checkpoint()`` is called
     indexing : "async" (a thread indexes behind the callers) or "sync" (each call indexes what it stored)
+    recall_probe : the share of a processor, 0 to 1, that may go into measuring the store's own recall
+        (``stats()["recall_at_10"]``); 0: it is not measured
     clock : seconds since the epoch; what ``created_at`` is read from
     """
 
@@ -46,6 +48,7 @@ class Config:
     queue_bytes: Size = "256MiB"
     checkpoint_bytes: Size | None = "64MiB"
     indexing: Indexing = "async"
+    recall_probe: float = 0.01
     clock: Callable[[], float] = time.time
 
     def __post_init__(self) -> None:
@@ -59,6 +62,9 @@ class Config:
         parse_size(self.batch_bytes, "batch_bytes")
         if self.checkpoint_bytes is not None:
             parse_size(self.checkpoint_bytes, "checkpoint_bytes")
+        share = check_number("recall_probe", self.recall_probe, "give a share of a processor, 0 to 1")
+        if not 0 <= share <= 1:
+            raise InvalidInput(f"recall_probe is {share}; give a share of a processor, 0 to 1")
         if self.indexing not in ("async", "sync"):
             raise InvalidInput(f'indexing is {self.indexing!r}; it is "async" or "sync"')
         if not callable(self.clock):

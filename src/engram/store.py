@@ -11,13 +11,13 @@ from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from . import _forks, _statistics
+from . import _forks, _native, _statistics
 from ._checks import check_int, check_timeout, check_word
 from ._encoding import Encoder
 from ._errors import EngramError, InvalidInput, StoreClosed
 from ._lookups import Lookups
 from ._parts import Fsync, Parts, check_fsync
-from ._rows import Rows, check_texts
+from ._rows import Breathe, Rows, check_texts
 from ._vectors import Vector
 from ._waiting import Waits
 from ._writing import Progress, Writer
@@ -27,6 +27,8 @@ from .embedders import Embedder
 from .memories import Memory, Metadata, check_confidence, check_content, check_id, encode_metadata
 from .recall import Recall
 from .verification import Verification, verify_parts
+
+_IDS_AT_ONCE = 1024
 
 
 class MemoryStore:
@@ -130,11 +132,27 @@ class MemoryStore:
         int
             The LSN of the last piece: what `wait` takes.
         """
+        return self.store_many_breathing(
+            None, ids, vectors, contents=contents, metadata=metadata, fsync=fsync, progress=progress
+        )
+
+    def store_many_breathing(
+        self,
+        breathe: Breathe | None,
+        ids: Iterable[str],
+        vectors: ArrayLike | None = None,
+        *,
+        contents: Iterable[str | None] | None = None,
+        metadata: Iterable[Metadata | None] | None = None,
+        fsync: Fsync | None = None,
+        progress: Progress | None = None,
+    ) -> int:
+        """As `store_many`; calls `breathe` now and then while rows are checked. For `AsyncMemoryStore`."""
         stored: list[tuple[int, int]] = []  # (LSN, rows) of each piece
         try:
             self._check_open()
             fsync = check_fsync(fsync)
-            texts = check_texts(ids, contents, metadata, self._native.text_limit)
+            texts = check_texts(ids, contents, metadata, self._native.text_limit, breathe)
             rows = Rows(texts, self._encode.memories(texts, vectors))
             self._native.check_vectors(rows.vectors)
             self._write.put_all(rows, fsync, progress, stored)
@@ -216,7 +234,7 @@ class MemoryStore:
     def __iter__(self) -> Iterator[str]:
         """The ids, as they are at this moment, in no particular order."""
         self._check_open()
-        return iter(self._native.ids())
+        return _ids_in_pieces(self._native.id_list())
 
     # -- waiting
 
@@ -259,6 +277,11 @@ class MemoryStore:
         """Counters by part: {"memories": n, "log": {...}, "queue": {...}, "hot": {...}, ...}."""
         self._check_open()
         return _statistics.gather(self._parts, self._config)
+
+    def histograms(self) -> dict[str, _native.Histogram]:
+        """How often what took how long, in nanoseconds, by bucket; for `engram.metrics`."""
+        self._check_open()
+        return self._native.histograms()
 
     def verify(self) -> Verification:
         """Reads everything and checks that the id table, queue, graph and catalog agree; what was checked.
@@ -382,3 +405,9 @@ class MemoryStore:
         self._state = "forked"
         self._shut.detach()
         self._parts.abandon()
+
+
+def _ids_in_pieces(ids: _native.Ids) -> Iterator[str]:
+    # Not all at once: making a million str takes tens of milliseconds, in which no other thread could run.
+    for begin in range(0, len(ids), _IDS_AT_ONCE):
+        yield from ids.piece(begin, _IDS_AT_ONCE)

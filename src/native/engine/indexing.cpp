@@ -125,6 +125,9 @@ void Store::finish(const Queue::Batch& batch, std::span<PendingMemory* const> me
     const std::size_t end = std::min(begin + kPublishSlice, memories.size());
     for (std::size_t i = begin; i < end; ++i) publish(*memories[i]);
   }
+  for (const std::shared_ptr<Chunk>& chunk : batch.chunks) {
+    metrics_.index_lag.record(nanoseconds_since(chunk->visible_at), chunk->weight());
+  }
   queue_.trim();
   retire_dead();
   {

@@ -6,6 +6,13 @@
 
 namespace engram::engine {
 
+std::map<std::string, Histogram::Snapshot> Store::histograms() const {
+  const Use use = usable();
+  std::map<std::string, Histogram::Snapshot> all = metrics_.snapshots();
+  all["log_sync"] = log_->sync_times();
+  return all;
+}
+
 std::map<std::string, std::map<std::string, double>> Store::stats() const {
   const Use use = usable();
   const wal::Stats log = log_->stats();

@@ -59,6 +59,7 @@ struct Store::Merge {
 };
 
 void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const {
+  const Timer timer(metrics_.recall_pending);
   PendingScan scan(*coder_, cue, snapshot, merge.k);
   for (const std::shared_ptr<Queue::Block>& block : *merge.blocks) scan.scan(*block);
   for (const PendingHit& hit : scan.nearest()) {
@@ -69,6 +70,7 @@ void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) c
 }
 
 void Store::walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, Merge& merge) const {
+  const Timer timer(metrics_.recall_hot);
   // What was scanned in the queue may come into the graph while it is walked: without room for it there, it
   // would push out of the answer what the graph alone holds.
   const std::size_t k = std::min(merge.k, graph_->size() + merge.queued);
@@ -84,6 +86,8 @@ void Store::walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, M
 
 Recalled Store::recall(const float* cue, std::size_t k, std::size_t ef) const {
   const Use use = usable();
+  const Timer timer(metrics_.recall);
+  if (probe_.wanted()) probe_.offer(cue, manifest_.dim, ef);
   const auto begin = std::chrono::steady_clock::now();
   Recalled recalled;
   const Readers::Reading reading(readers_);

@@ -247,6 +247,7 @@ void Store::wait_for_room(Load load, std::optional<Seconds> timeout) {
 std::uint64_t Store::append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
                             std::optional<Seconds> timeout) {
   const Use use = writable();
+  const Timer timer(metrics_.store);
   const Load load = load_of(*chunk);
   wait_for_room(load, timeout);
   try {
@@ -285,13 +286,16 @@ void Store::commit(std::span<const wal::Record> group) {
     // Held until the group is visible: whoever sees a version in the table must find it in a recall that
     // begins afterwards, and what the group replaced must not leave the queue before.
     const std::unique_lock lock(table_mutex_);
+    const auto now = std::chrono::steady_clock::now();
     for (const wal::Record& record : group) {
       chunks.push_back(*reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context));
       apply(*chunks.back(), record.lsn);
+      chunks.back()->visible_at = now;
     }
     uncommitted_.push(chunks);  // first: once it is visible, its texts are looked for there
     queue_.push(chunks);
   }
+  metrics_.queue_depth.record(queue_.depth());
   const std::lock_guard lock(progress_mutex_);
   progress_.notify_all();
 }
@@ -386,6 +390,7 @@ void Store::close() {
     progress_.notify_all();
   }
   room_.close();
+  probe_.stop();
   const auto release = [this] {
     users_.wait_until_gone();
     graph_.reset();

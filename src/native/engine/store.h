@@ -35,6 +35,8 @@
 #include "engine/ids.h"
 #include "engine/lock.h"
 #include "engine/manifest.h"
+#include "engine/metrics.h"
+#include "engine/probe.h"
 #include "engine/queue.h"
 #include "engine/readers.h"
 #include "engine/room.h"
@@ -163,6 +165,13 @@ class Store {
   // The most bytes the id, content and metadata of one memory may take together.
   std::size_t text_limit() const;
 
+  // Waits up to `timeout` for the cue of a recall, answers it exactly as well and compares. Returns the
+  // seconds of a processor that took, or nothing when no recall came.
+  std::optional<double> probe(Seconds timeout);
+  Probe::Estimate recall_estimate() const { return probe_.estimate(); }
+  void stop_probing() { probe_.stop(); }
+
+  std::map<std::string, Histogram::Snapshot> histograms() const;
   std::map<std::string, std::map<std::string, double>> stats() const;
   // Checks that table, queue and graph agree. Errors: CorruptionError. Returns what was counted.
   std::map<std::string, std::size_t> verify() const;
@@ -201,6 +210,8 @@ class Store {
   void load_checkpoint();
   void adopt_rows(const RowColumns& rows);
 
+  void compare(const Probe::Cue& cue);
+
   void insert(PendingMemory& memory);
   bool try_insert(PendingMemory& memory);
   void finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories);
@@ -223,6 +234,8 @@ class Store {
   Room room_;  // of what is not in the catalog and the index yet
   Queue queue_;
   Uncommitted uncommitted_;
+  mutable Metrics metrics_;
+  mutable Probe probe_;
   mutable Readers readers_;  // recalls
   mutable Readers users_;    // calls of any kind
 

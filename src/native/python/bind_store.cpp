@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/store.h"
 #include "python/bind_indexing.h"
+#include "python/bind_metrics.h"
 #include "python/bindings.h"
 #include "python/gil.h"
 
@@ -257,6 +258,24 @@ void bind_found(py::module_& module) {
       });
 }
 
+// The ids of a store as they were at some moment, handed out in pieces.
+struct Ids {
+  std::vector<std::string> all;
+
+  py::list piece(std::size_t begin, std::size_t count) const {
+    const std::size_t end = std::min(all.size(), begin + std::min(count, all.size()));
+    py::list some;
+    for (std::size_t i = begin; i < end; ++i) some.append(py::str(all[i]));
+    return some;
+  }
+};
+
+void bind_ids(py::module_& module) {
+  py::class_<Ids>(module, "Ids")
+      .def("__len__", [](const Ids& ids) { return ids.all.size(); })
+      .def("piece", &Ids::piece, py::arg("begin"), py::arg("count"));
+}
+
 void bind_writes(py::class_<Store>& store) {
   store
       .def("put", &put, py::arg("id"), py::arg("vector").noconvert(), py::arg("content"), py::arg("metadata"),
@@ -282,6 +301,8 @@ void bind_reads(py::class_<Store>& store) {
       .def("__contains__", &Store::contains, py::arg("id"), NoGil())
       .def("__len__", &Store::size, NoGil())
       .def("ids", &Store::ids, NoGil())
+      .def(
+          "id_list", [](const Store& self) { return std::make_unique<Ids>(Ids{self.ids()}); }, NoGil())
       .def("recall", &recall, py::arg("cue").noconvert(), py::arg("k"), py::arg("ef"))
       .def("recall_many", &recall_many, py::arg("cues").noconvert(), py::arg("k"), py::arg("ef"));
 }
@@ -308,6 +329,7 @@ void bind_waits(py::class_<Store>& store) {
 
 void bind_store(py::module_& module) {
   bind_found(module);
+  bind_ids(module);
   py::class_<Store> store(module, "Store");
   store
       .def(py::init(&open_store), py::arg("path"), py::arg("dim"), py::arg("metric"), py::kw_only(),
@@ -328,6 +350,7 @@ void bind_store(py::module_& module) {
       .def("close", &Store::close, NoGil());
   bind_waits(store);
   bind_indexing(module, store);
+  bind_metrics(module, store);
   bind_writes(store);
   bind_reads(store);
 }

@@ -123,6 +123,8 @@ class SegmentedLog final : public Log {
     return stats;
   }
 
+  Histogram::Snapshot sync_times() const override { return open_state().syncer.times(); }
+
   void close() override {
     State& state = open_state();
     if (!state.gate.shut()) return;

@@ -21,6 +21,7 @@
 #include <memory>
 #include <optional>
 
+#include "base/histogram.h"
 #include "wal/types.h"
 
 namespace engram::wal {
@@ -71,6 +72,7 @@ class Log {
   virtual Lsn synced_lsn() const = 0;  // all below is on stable storage
   virtual bool failed() const = 0;
   virtual Stats stats() const = 0;
+  virtual Histogram::Snapshot sync_times() const { return {}; }  // nanoseconds
   virtual void close() = 0;  // syncs, joins the interval thread; append() throws StoreClosed from then on
   // For the child side of a fork alone: lets go of everything without touching files or threads.
   virtual void abandon() noexcept = 0;

@@ -51,8 +51,9 @@ void Syncer::sync_once(std::unique_lock<std::mutex>& lock) {
   } catch (const std::exception& error) {
     health_.fail(error.what());
   }
-  nanoseconds_.fetch_add(static_cast<std::uint64_t>((Clock::now() - begin).count()),
-                         std::memory_order_relaxed);
+  const auto took = static_cast<std::uint64_t>((Clock::now() - begin).count());
+  nanoseconds_.fetch_add(took, std::memory_order_relaxed);
+  times_.record(took);
   syncs_.fetch_add(1, std::memory_order_relaxed);
   lock.lock();
   busy_ = false;

@@ -21,6 +21,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/histogram.h"
 #include "wal/health.h"
 #include "wal/segment.h"
 
@@ -55,6 +56,7 @@ class Syncer {
 
   std::uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
   std::uint64_t nanoseconds() const { return nanoseconds_.load(std::memory_order_relaxed); }
+  Histogram::Snapshot times() const { return times_.snapshot(); }  // in nanoseconds
 
  private:
   void sync_once(std::unique_lock<std::mutex>& lock);
@@ -66,6 +68,7 @@ class Syncer {
   std::atomic<Lsn> synced_;
   std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> nanoseconds_{0};
+  Histogram times_;
 
   std::mutex mutex_;
   std::condition_variable done_;

@@ -1,0 +1,171 @@
+"""What a store tells about itself, for monitoring: Prometheus and OpenTelemetry, each behind its extra.
+
+Both look at the store when they are asked, and cost it nothing in between. They do not keep it alive, and
+have nothing to tell once it is closed.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ._errors import InvalidInput, StoreClosed
+from .store import MemoryStore
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import CallbackOptions, Meter, Observation
+    from prometheus_client.registry import Collector, CollectorRegistry
+
+__all__ = ["opentelemetry", "prometheus"]
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """One number of `MemoryStore.stats`."""
+
+    name: str
+    help: str
+    part: str
+    key: str
+    counts: bool = False  # it only grows
+
+
+_FIGURES = (
+    _Figure("queue_memories", "Memories that wait for the index or the catalog", "queue", "memories"),
+    _Figure("queue_bytes", "RAM they take", "queue", "bytes"),
+    _Figure("queue_pending_memories", "Memories that every recall scans", "queue", "pending"),
+    _Figure("queue_capacity_memories", "As many may wait before store waits", "queue", "capacity"),
+    _Figure("set_aside_memories", "Memories that could not be indexed", "queue", "set_aside"),
+    _Figure("log_records", "Records written to the log", "log", "records", True),
+    _Figure("log_bytes", "Bytes written to the log", "log", "bytes", True),
+    _Figure("log_syncs", "Syncs of the log", "log", "syncs", True),
+    _Figure("hot_bytes", "RAM the graph takes", "hot", "bytes"),
+    _Figure("checkpoint_replay_bytes", "Log that opening would replay", "checkpoint", "replay_bytes"),
+    _Figure("indexer_batches", "Batches put into the graph", "indexer", "batches", True),
+    _Figure("indexer_failures", "Failures to index or to commit", "indexer", "failures", True),
+    _Figure("indexer_restarts", "Times its thread was started again", "indexer", "restarts", True),
+)
+_TIMES = {
+    "store": "Calls that store or forget",
+    "log_sync": "Syncs of the log",
+    "index_lag": "Of each memory, from being visible to being in the index",
+    "recall": "Recalls",
+    "recall_pending": "The part of recalls that scans what is pending",
+    "recall_hot": "The part of recalls that walks the hot graph",
+}
+_SECONDS = 1e-9  # from nanoseconds
+_QUANTILES = (0.5, 0.95, 0.99)
+
+
+def prometheus(
+    store: MemoryStore,
+    registry: CollectorRegistry | None = None,
+    *,
+    labels: dict[str, str] | None = None,
+) -> Collector:
+    """Registers a collector of a store's figures with prometheus-client (the extra ``prometheus``).
+
+    Parameters
+    ----------
+    store : what is told about
+    registry : where; the default is prometheus-client's own
+    labels : put on every figure, to tell several stores apart
+
+    Returns
+    -------
+    Collector
+        For ``registry.unregister``.
+    """
+    try:
+        from prometheus_client import REGISTRY
+    except ImportError as error:
+        raise _missing("prometheus-client", "prometheus") from error
+    from ._prometheus import StoreCollector
+
+    collector = StoreCollector(weakref.ref(store), dict(labels or {}))
+    (registry or REGISTRY).register(collector)
+    return collector
+
+
+def opentelemetry(
+    store: MemoryStore, meter: Meter | None = None, *, attributes: dict[str, str] | None = None
+) -> None:
+    """Creates OpenTelemetry instruments that observe a store (the extra ``opentelemetry``).
+
+    Times are gauges ``engram.<what>.seconds`` with the attribute ``quantile``, and counters
+    ``engram.<what>.count``: there is no observable histogram.
+
+    Parameters
+    ----------
+    store : what is told about
+    meter : which creates the instruments; the default is that of the global provider, named "engram"
+    attributes : put on every observation, to tell several stores apart
+    """
+    try:
+        from opentelemetry import metrics
+    except ImportError as error:
+        raise _missing("opentelemetry-api", "opentelemetry") from error
+    meter = meter or metrics.get_meter("engram")
+    kept = dict(attributes or {})
+
+    def observe(look: Callable[[dict[str, Any]], Iterable[tuple[float, dict[str, str]]]]) -> Any:
+        reference = weakref.ref(store)
+
+        def callback(options: CallbackOptions) -> Iterator[Observation]:
+            stats = stats_of(reference())
+            for value, more in look(stats) if stats is not None else ():
+                yield metrics.Observation(value, {**kept, **more})
+
+        return [callback]
+
+    for figure in _FIGURES:
+        create = meter.create_observable_counter if figure.counts else meter.create_observable_gauge
+        create(
+            f"engram.{figure.name}",
+            observe(lambda stats, figure=figure: [(stats[figure.part][figure.key], {})]),  # type: ignore[misc]
+            description=figure.help,
+        )
+    for name, help in _TIMES.items():
+        meter.create_observable_counter(
+            f"engram.{name}.count",
+            observe(lambda stats, name=name: [(stats["latency"][name]["count"], {})]),  # type: ignore[misc]
+            description=help,
+        )
+        meter.create_observable_gauge(
+            f"engram.{name}.seconds",
+            observe(lambda stats, name=name: _quantiles(stats["latency"][name])),  # type: ignore[misc]
+            unit="s",
+            description=help,
+        )
+    meter.create_observable_gauge(
+        "engram.memories", observe(lambda stats: [(stats["memories"], {})]), description="Memories held"
+    )
+    meter.create_observable_gauge(
+        "engram.recall_at_10",
+        observe(lambda stats: _bounds(stats["recall_at_10"])),
+        description="Measured recall, and its confidence interval",
+    )
+
+
+def stats_of(store: MemoryStore | None) -> dict[str, Any] | None:
+    """What a store tells; None when it is gone or closed."""
+    try:
+        return None if store is None else store.stats()
+    except StoreClosed:
+        return None
+
+
+def _quantiles(latency: dict[str, float]) -> list[tuple[float, dict[str, str]]]:
+    return [(1e-6 * latency[f"p{100 * q:.0f}_us"], {"quantile": str(q)}) for q in _QUANTILES]
+
+
+def _bounds(recall: dict[str, Any]) -> list[tuple[float, dict[str, str]]]:
+    if recall["recall"] is None:
+        return []
+    return [(recall[bound], {"bound": bound}) for bound in ("recall", "low", "high")]
+
+
+def _missing(package: str, extra: str) -> InvalidInput:
+    return InvalidInput(f"{package} is not installed: pip install 'engram-store[{extra}]'")
