@@ -178,3 +178,126 @@ def test_a_store_dropped_within_its_own_indexer_closes_all_the_same(folder: Path
     assert not indexer.alive
     with engram.open(folder) as store:
         assert list(store) == ["a"]
+
+
+class Refusing:
+    """Stands before a native store and refuses to index what holds some id, or anything."""
+
+    def __init__(self, store: Any) -> None:
+        self.store = store
+        self.refusing = True
+        self.refused = 0
+
+    def index(self, batch: Any, background: bool) -> None:
+        if self.refusing:
+            self.refused += 1
+            raise MemoryError("no room in the graph")
+        self.store.index(batch, background=background)
+
+    def retry_aside(self) -> int:
+        return self.store.aside if self.refusing else self.store.retry_aside()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+
+def test_a_batch_that_cannot_be_indexed_is_set_aside_and_recalled(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The native store indexes what it can of a batch set aside: here, all of it."""
+    store = engram.open(folder, 4, metric="l2")
+    indexer = store._parts.indexer
+    indexer._store = refusing = Refusing(indexer._store)  # type: ignore[assignment]
+
+    with caplog.at_level(logging.ERROR, logger="engram"):
+        store.store("a", [1, 1, 1, 1], content="text")
+        wait_for(lambda: store.stats()["indexer"]["batches"] == 1)
+
+    assert refusing.refused == 3
+    assert store.stats()["indexer"]["failures"] == 3
+    assert [record.event for record in caplog.records] == ["batch.failed", "batch.set_aside"]  # type: ignore[attr-defined]
+    assert store.recall([1, 1, 1, 1])[0].content == "text"
+    assert store.stats()["indexer"]["trouble"] is None
+    assert store.wait_indexed(timeout=30)
+    store.close()
+    with engram.open(folder) as again:
+        again.verify()
+        assert list(again) == ["a"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_indexer_that_died_is_noticed_and_another_goes_on(folder: Path) -> None:
+    class Deadly(Waiting):
+        def apply(self, *args: Any) -> None:
+            indexer._catalog = self.catalog
+            raise SystemExit  # what no thread survives
+
+    with engram.open(folder, 4, config=engram.Config(queue_capacity=10)) as store:
+        indexer = store._parts.indexer
+        indexer._catalog = Deadly(indexer._catalog, threading.Event())
+        first = indexer._thread
+        assert first is not None
+
+        store.store("a", [1, 2, 3, 4], content="text")
+        first.join(30)
+        assert not first.is_alive()
+        assert store.recall([1, 2, 3, 4])[0].content == "text"
+        for row in range(50):  # more than the queue holds
+            store.store(str(row), [row, 1, 1, 1])
+
+        assert store.wait_indexed(timeout=30)
+        assert store.stats()["indexer"]["restarts"] == 1
+        assert store.stats()["indexer"]["alive"]
+        assert len(store) == 51
+        store.verify()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_who_waits_for_room_is_woken_when_the_indexer_dies(folder: Path) -> None:
+    go_on = threading.Event()
+
+    class Deadly(Waiting):
+        def apply(self, *args: Any) -> None:
+            indexer._catalog = self.catalog
+            assert go_on.wait(30)
+            raise SystemExit
+
+    with engram.open(folder, 4, config=engram.Config(queue_capacity=2)) as store:
+        indexer = store._parts.indexer
+        indexer._catalog = Deadly(indexer._catalog, go_on)
+        waiting = threading.Thread(
+            target=lambda: [store.store(str(row), [row, 1, 1, 1]) for row in range(20)]
+        )
+        waiting.start()
+        wait_for(lambda: store.stats()["queue"]["memories"] == 2)
+        go_on.set()
+        waiting.join(30)
+        assert not waiting.is_alive()
+        assert len(store) == 20
+
+
+def test_the_queue_stays_within_its_bytes(folder: Path) -> None:
+    config = engram.Config(queue_capacity=10_000, queue_bytes="256KiB", batch_bytes="1MiB")
+    vectors = np.random.default_rng(0).standard_normal((3000, 64)).astype(np.float32)
+    pieces: list[int] = []
+    with engram.open(folder, 64, config=config, fsync="never") as store:
+        store.store_many(
+            [str(row) for row in range(3000)], vectors, progress=lambda done, _: pieces.append(done)
+        )
+        queue = store.stats()["queue"]
+        assert 0 < queue["most_bytes"] <= 256 * 1024
+        assert queue["most_memories"] < 10_000
+        assert len(pieces) > 3000 * 64 * 4 / (128 * 1024)
+        assert pieces[-1] == 3000
+        assert store.wait_indexed(timeout=60)
+        store.verify()
+
+
+def test_a_piece_of_store_many_is_no_larger_than_the_queue(folder: Path) -> None:
+    pieces: list[int] = []
+    with engram.open(folder, 4, config=engram.Config(queue_capacity=7), fsync="never") as store:
+        store.store_many(
+            [str(row) for row in range(50)], np.ones((50, 4)), progress=lambda done, _: pieces.append(done)
+        )
+        assert pieces == [7, 14, 21, 28, 35, 42, 49, 50]
+        assert store.stats()["queue"]["most_memories"] <= 7

@@ -246,7 +246,7 @@ def test_synchronous_indexing_has_indexed_what_it_returns(folder: Path, rng: np.
         assert store.wait(token, "indexed", timeout=0)
         store.forget("3")
         assert store.wait_indexed(timeout=0)
-        assert not [thread for thread in threading.enumerate() if "engram" in thread.name]
+        assert not [thread for thread in threading.enumerate() if thread.name == "engram-indexer"]
         assert store.recall(vectors[70], k=1).ids == ["70"]
 
 
