@@ -102,7 +102,7 @@ class Gate:
     def __init__(self, store: engram.MemoryStore) -> None:
         self.catalog = store._parts.indexer._catalog
         self.open = threading.Event()
-        store._parts.indexer._catalog = self  # type: ignore[assignment]
+        store._parts.indexer._catalog = self
 
     def apply(self, *args: Any) -> None:
         assert self.open.wait(60)

@@ -17,9 +17,21 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_every_mode_and_way_of_indexing_is_measured(own_folders: Path) -> None:
-    arguments = ["--dataset", "synthetic", "--limit", "3000", "--prefill", "50", "--writers", "2"]
+    arguments = [
+        "--dataset",
+        "synthetic",
+        "--limit",
+        "3000",
+        "--prefill",
+        "50",
+        "--writers",
+        "2",
+        "--recalls",
+        "1",
+    ]
 
-    assert main([*arguments, "--seconds", "0.05", "--rounds", "1", "--rate", "200"]) == 0
+    short = ["--seconds", "0.05", "--rounds", "1", "--rate", "200", "--ingest", "500"]
+    assert main([*arguments, *short]) == 0
 
     content = json.loads((own_folders / "results" / "queue.json").read_text())
     settings = {(row["fsync"], row["indexing"]): row for row in content["settings"]}
@@ -27,6 +39,15 @@ def test_every_mode_and_way_of_indexing_is_measured(own_folders: Path) -> None:
     for row in settings.values():
         assert row["stores"] >= 2
         assert 0 < row["p50_us"] <= row["p95_us"] <= row["p99_us"] <= row["most_us"]
+        assert row["burst_stores"] == row["stores"]
+        assert row["recall_p50_us"] > 0
+    beside, ingest = content["recalls"], content["ingest"]
+    assert beside["checks"] == 20
+    assert beside["least_recall_at_10"] >= 0.9
+    assert beside["idle_p50_us"] > 0 and beside["busy_p50_us"] > 0
+    assert ingest["vectors"] == 500
+    assert 0 < ingest["queue_most_bytes"] <= ingest["queue_capacity_bytes"]
+    assert ingest["indexed_per_second"] <= ingest["stored_per_second"]
 
 
 def test_a_data_set_smaller_than_the_prefill_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,7 +195,8 @@ class Refusing:
         self.store.index(batch, background=background)
 
     def retry_aside(self) -> int:
-        return self.store.aside if self.refusing else self.store.retry_aside()
+        count: int = self.store.aside if self.refusing else self.store.retry_aside()
+        return count
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.store, name)

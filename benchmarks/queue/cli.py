@@ -32,9 +32,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
     parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
     parser.add_argument(
-        "--limit", type=int, default=220_000, help="vectors there are to store (default: 220000)"
+        "--limit", type=int, default=400_000, help="vectors there are to store (default: 400000)"
     )
-    parser.add_argument("--prefill", type=int, default=20_000, help="memories already there (default: 20000)")
+    parser.add_argument(
+        "--prefill", type=int, default=100_000, help="memories already there (default: 100000)"
+    )
+    parser.add_argument("--recalls", type=int, default=1, help="threads that recall meanwhile (default: 1)")
+    parser.add_argument(
+        "--what",
+        default="stores,recalls,ingest",
+        help="stores: latency of each mode; recalls: beside a writer; ingest: store_many against Index.add",
+    )
+    parser.add_argument(
+        "--ingest", type=int, default=200_000, help="vectors to load in bulk (default: 200000)"
+    )
+    parser.add_argument("--threads", type=int, default=0, help="of the bulk load (default: one a processor)")
     parser.add_argument(
         "--seconds", type=float, default=2.0, help="of storing, each setting and round (default: 2)"
     )
@@ -51,7 +63,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; 0 when it could, 2 when it could not."""
     options = _parser().parse_args(arguments)
     try:
-        dataset = datasets.load(options.dataset, options.data, limit=options.limit, queries=1)
+        parts = options.what.split(",")
+        if not set(parts) <= {"stores", "recalls", "ingest"}:
+            raise ValueError(f"--what {options.what} is not some of stores, recalls, ingest")
+        dataset = datasets.load(options.dataset, options.data, limit=options.limit, queries=200)
         if len(dataset.base) < 2 * options.prefill:
             raise ValueError(f"{dataset.name} is too small: --prefill {options.prefill} needs twice that")
         settings = [
@@ -59,8 +74,11 @@ def main(arguments: list[str] | None = None) -> int:
             for mode in MODES
             for writers in options.writers.split(",")
             for indexing in ("async", "sync")
+            if "stores" in parts
         ]
         version, figures = _measure(options, settings, dataset)
+        beside = _beside(options, dataset) if "recalls" in parts else None
+        ingest = _ingest(options, dataset) if "ingest" in parts else None
     except (DataError, WorkerError, ValueError) as error:
         print(f"error: {str(error).removeprefix('UnavailableError: ')}", file=sys.stderr)
         return 2
@@ -75,6 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
         "version": version,
         "dataset": {"name": dataset.name, "dim": dataset.base.shape[1], "prefill": options.prefill},
         "settings": rows,
+        "recalls": beside,
+        "ingest": ingest,
     }
     write_json(content, results_folder() / f"{options.name}.json")
     console = wide_console()
@@ -93,25 +113,58 @@ def _measure(
     with Worker(_TARGET, log) as worker:
         version = str(worker.call("version"))
     figures: list[list[dict[str, float]]] = [[] for _ in settings]
-    for round_number in range(options.rounds):
+    for round_number in range(options.rounds if settings else 0):
         say(f"round {round_number + 1} of {options.rounds}")
         for at in range(len(settings)):
             turn = (at + round_number) % len(settings)
-            folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=cache_folder()))
-            try:
-                with Worker(_TARGET, log) as worker:
-                    figures[turn].append(
-                        worker.call(
-                            "measure",
-                            base=str(base),
-                            metric=dataset.metric,
-                            folder=str(folder),
-                            prefill=options.prefill,
-                            seconds=options.seconds,
-                            rate=options.rate,
-                            **settings[turn],
-                        )
-                    )
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+            figures[turn].append(
+                _in_a_process(
+                    _TARGET,
+                    base=str(base),
+                    metric=dataset.metric,
+                    prefill=options.prefill,
+                    seconds=options.seconds,
+                    rate=options.rate,
+                    recalls=options.recalls,
+                    **settings[turn],
+                )
+            )
     return version, figures
+
+
+def _beside(options: argparse.Namespace, dataset: datasets.Dataset) -> dict[str, Any]:
+    """What recalls cost while one writer stores."""
+    say("recalls beside a writer")
+    base, queries = dataset.files()
+    return _in_a_process(
+        "benchmarks.queue.beside:RecallWorker",
+        base=str(base),
+        queries=str(queries),
+        metric=dataset.metric,
+        prefill=options.prefill,
+        seconds=4 * options.seconds,
+        checks=20,
+    )
+
+
+def _ingest(options: argparse.Namespace, dataset: datasets.Dataset) -> dict[str, Any]:
+    """How fast all is loaded."""
+    say("bulk loading")
+    base, _ = dataset.files()
+    return _in_a_process(
+        "benchmarks.queue.beside:IngestWorker",
+        base=str(base),
+        metric=dataset.metric,
+        count=options.ingest,
+        threads=options.threads,
+    )
+
+
+def _in_a_process(target: str, **arguments: Any) -> dict[str, Any]:
+    folder = Path(tempfile.mkdtemp(prefix="scratch-", dir=cache_folder()))
+    try:
+        with Worker(target, results_folder() / "logs" / "queue.log") as worker:
+            figures: dict[str, Any] = worker.call("measure", folder=str(folder), **arguments)
+            return figures
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from . import _native
 from ._errors import EngramError
+from ._events import tell
 from .catalog import Catalog
-
-_log = logging.getLogger("engram")
 
 # What a close leaves to be replayed: about a tenth of a second of the next open.
 CLOSE_BYTES = 1 << 20
@@ -32,8 +32,14 @@ class Checkpoints:
         return self._store.end_lsn - self._store.checkpoint_lsn
 
     def take(self) -> int:
+        begin = time.monotonic()
         self._catalog.sync()
-        return self._store.checkpoint()
+        lsn = self._store.checkpoint()
+        seconds = time.monotonic() - begin
+        tell(
+            logging.INFO, "checkpoint.taken", f"a checkpoint up to {lsn} was taken", lsn=lsn, seconds=seconds
+        )
+        return lsn
 
     def take_if_due(self) -> None:
         if self._log_bytes is None:
@@ -51,4 +57,4 @@ class Checkpoints:
             self.take()
         except EngramError as error:  # nothing is lost: the log still holds what it would have dropped
             self._failed_at = self._store.end_lsn
-            _log.warning("no checkpoint could be taken: %s", error)
+            tell(logging.WARNING, "checkpoint.failed", f"no checkpoint could be taken: {error}")

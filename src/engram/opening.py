@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from ._checks import check_int, check_word
 from ._errors import InvalidInput
+from ._events import tell
 from ._parts import Fsync, check_fsync, open_parts
 from .config import Config
 from .embedders import Embedder, check_embedder, dimension_of
@@ -62,10 +65,14 @@ def open(
         dim = check_int("dim", dim, 1, MAX_DIM)
     elif embedder is not None:
         dim = check_int("the embedder's dim", dimension_of(embedder), 1, MAX_DIM)
+    begin = time.monotonic()
     parts = open_parts(
         folder, dim, metric, fsync=check_fsync(fsync) or "always", config=config, read_only=bool(read_only)
     )
-    return MemoryStore(parts, folder, config, embedder)
+    store = MemoryStore(parts, folder, config, embedder)
+    seconds = time.monotonic() - begin
+    tell(logging.INFO, "store.opened", f"{store} was opened", seconds=seconds, memories=len(store))
+    return store
 
 
 def _check_path(path: StrPath | None, read_only: bool) -> Path | None:

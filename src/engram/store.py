@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from . import _forks, _native, _statistics
 from ._checks import check_int, check_timeout, check_word
 from ._encoding import Encoder
 from ._errors import EngramError, InvalidInput, StoreClosed
+from ._events import tell
 from ._lookups import Lookups
 from ._parts import Fsync, Parts, check_fsync
 from ._rows import Breathe, Rows, check_texts
@@ -337,6 +339,7 @@ class MemoryStore:
             finally:
                 self._shut()
                 _forks.unwatch(self)
+            tell(logging.INFO, "store.closed", f"{self} was closed")
 
     def __enter__(self) -> MemoryStore:
         self._check_open()

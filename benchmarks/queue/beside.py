@@ -1,0 +1,126 @@
+"""Recall beside a writer, and bulk loading: what runs inside the process of each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmarks.common.installed import engram_version
+from benchmarks.queue.worker import Floats, Recalling, fill, percentiles
+
+K = 10
+Metric = Literal["cosine", "l2", "ip"]
+
+
+class RecallWorker:
+    """One writer at full speed under ``fsync="always"`` and one thread that recalls."""
+
+    def version(self) -> str:
+        return engram_version()
+
+    def measure(
+        self, base: str, queries: str, metric: Metric, folder: str, prefill: int, seconds: float, checks: int
+    ) -> dict[str, Any]:
+        """Latencies of recalls while nobody stores and while somebody does; the worst recall@10 of all."""
+        import engram
+
+        vectors, cues = np.load(base), np.load(queries)
+        with engram.open(Path(folder) / "store", dim=vectors.shape[1], metric=metric) as store:
+            fill(store, vectors[:prefill])
+            with Recalling(store, cues, 1) as idle:
+                time.sleep(seconds / 4)
+            stop, stored = threading.Event(), [prefill]
+            writer = threading.Thread(target=_keep_storing, args=(store, vectors, prefill, stop, stored))
+            found: list[float] = []
+            with Recalling(store, cues, 1) as busy:
+                writer.start()
+                for check in range(checks):
+                    time.sleep(seconds / checks)
+                    found.append(
+                        _recall_of(store, vectors, cues[check :: max(1, len(cues) // 20)], stored, metric)
+                    )
+                stop.set()
+                writer.join()
+            before, during = percentiles(idle.times()), percentiles(busy.times())
+        return {
+            **{f"idle_{name}": value for name, value in before.items()},
+            **{f"busy_{name}": value for name, value in during.items()},
+            "p99_ratio": during["p99_us"] / before["p99_us"],
+            "stores_per_second": (stored[0] - prefill) / seconds,
+            "checks": len(found),
+            "least_recall_at_10": min(found),
+        }
+
+
+class IngestWorker:
+    """Bulk loading by ``store_many``, and the same vectors put into a bare ``Index``."""
+
+    def version(self) -> str:
+        return engram_version()
+
+    def measure(self, base: str, metric: Metric, folder: str, count: int, threads: int) -> dict[str, Any]:
+        """Vectors a second, until all are in the graph."""
+        import engram
+
+        vectors = np.load(base)[:count]
+        ids = [str(number) for number in range(len(vectors))]
+        index = engram.Index(vectors.shape[1], metric=metric)
+        begin = time.perf_counter()
+        index.add(np.arange(len(vectors)), vectors, threads=threads)
+        bare = time.perf_counter() - begin
+        del index
+        config = engram.Config(threads=threads)
+        with engram.open(
+            Path(folder) / "store",
+            dim=vectors.shape[1],
+            metric=metric,
+            config=config,
+        ) as store:
+            begin = time.perf_counter()
+            store.store_many(ids, vectors)
+            stored = time.perf_counter() - begin
+            store.wait_indexed()
+            indexed = time.perf_counter() - begin
+            queue = store.stats()["queue"]
+        return {
+            "vectors": len(vectors),
+            "bare_per_second": len(vectors) / bare,
+            "stored_per_second": len(vectors) / stored,
+            "indexed_per_second": len(vectors) / indexed,
+            "share_of_bare": bare / indexed,
+            "queue_most_bytes": queue["most_bytes"],
+            "queue_capacity_bytes": queue["capacity_bytes"],
+        }
+
+
+def _keep_storing(store: Any, vectors: Floats, begin: int, stop: threading.Event, stored: list[int]) -> None:
+    for number in range(begin, len(vectors)):
+        if stop.is_set():
+            return
+        store.store(f"w{number}", vectors[number])
+        stored[0] = number + 1
+
+
+def _recall_of(store: Any, vectors: Floats, cues: Floats, stored: list[int], metric: Metric) -> float:
+    """recall@10 over all acknowledged when the check began, pending or not; what came later is no miss."""
+    known = stored[0]
+    found = 0
+    for cue in cues:
+        ids = store.recall(cue, k=2 * K).ids
+        numbers = [number for number in (int(id[1:]) for id in ids) if number < known][:K]
+        found += len(set(numbers) & set(_nearest(vectors[:known], cue, metric)))
+    return found / (K * len(cues))
+
+
+def _nearest(vectors: Floats, cue: Floats, metric: Metric) -> list[int]:
+    if metric == "l2":
+        scores = ((vectors - cue) ** 2).sum(axis=1)
+    else:
+        scores = -(vectors @ cue)
+        if metric == "cosine":
+            scores = scores / np.linalg.norm(vectors, axis=1)
+    return [int(number) for number in np.argpartition(scores, K)[:K]]

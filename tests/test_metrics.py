@@ -1,0 +1,157 @@
+"""What a store tells about itself: it is what happened."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engram
+from engram import metrics
+
+DIM = 8
+
+
+@pytest.fixture
+def used(folder: Path, rng: np.random.Generator) -> Any:
+    """A store that 30 memories were stored in, one of them forgotten, and 20 cues recalled from."""
+    vectors = rng.standard_normal((30, DIM)).astype(np.float32)
+    with engram.open(folder, DIM, metric="l2") as store:
+        for row in range(10):
+            store.store(str(row), vectors[row])
+        store.store_many([str(row) for row in range(10, 30)], vectors[10:])
+        store.forget("3")
+        assert store.wait_indexed(timeout=30)
+        for row in range(20):
+            store.recall(vectors[row])
+        yield store
+
+
+def test_every_call_is_counted_and_timed(used: engram.MemoryStore) -> None:
+    latency = used.stats()["latency"]
+
+    assert latency["store"]["count"] == 12  # store_many wrote one piece
+    assert latency["recall_pending"]["count"] == latency["recall"]["count"] >= 20
+    assert latency["index_lag"]["count"] == 31  # memories, and what forgot one
+    assert latency["log_sync"]["count"] == used.stats()["log"]["syncs"] >= 12
+    for figures in latency.values():
+        assert (
+            0 < figures["p50_us"] <= figures["p95_us"] <= figures["p99_us"] <= figures["max_us"] * (1 + 1e-9)
+        )
+        assert 0 < figures["mean_us"] <= figures["max_us"]
+
+
+def test_the_recall_of_the_store_itself_is_measured(folder: Path, rng: np.random.Generator) -> None:
+    vectors = rng.standard_normal((3000, 32)).astype(np.float32)
+    with engram.open(folder, 32, metric="l2", fsync="never", config=engram.Config(recall_probe=1.0)) as store:
+        store.store_many([str(row) for row in range(3000)], vectors)
+        assert store.stats()["recall_at_10"]["recall"] is None
+        cues = rng.standard_normal((1000, 32)).astype(np.float32)
+        for number in range(10**6):
+            store.recall(cues[number % 1000], k=10)
+            measured = store.stats()["recall_at_10"]
+            if measured["cues"] >= 8:
+                break
+        truth = [_recall(store, vectors, cue) for cue in cues[:200]]
+
+    assert measured["cues"] >= 8
+    assert 0 <= measured["low"] <= measured["recall"] <= measured["high"] <= 1
+    assert measured["seconds"] > 0
+    assert abs(measured["recall"] - np.mean(truth)) < 0.1
+
+
+def _recall(store: engram.MemoryStore, vectors: Any, cue: Any) -> float:
+    nearest = np.argsort(((vectors - cue) ** 2).sum(axis=1))[:10]
+    return len({str(row) for row in nearest} & set(store.recall(cue, k=10).ids)) / 10
+
+
+def test_the_probe_can_be_turned_off(folder: Path, rng: np.random.Generator) -> None:
+    with engram.open(folder, DIM, config=engram.Config(recall_probe=0)) as store:
+        store.store("a", np.ones(DIM))
+        for _ in range(100):
+            store.recall(np.ones(DIM))
+        assert store.stats()["recall_at_10"]["cues"] == 0
+        assert store._parts.prober._thread is None
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), "all", None])
+def test_a_share_that_is_none_is_refused(share: Any) -> None:
+    with pytest.raises(engram.InvalidInput, match="recall_probe"):
+        engram.Config(recall_probe=share)
+
+
+def test_prometheus_is_told_what_stats_tells(used: engram.MemoryStore) -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    registry = prometheus_client.CollectorRegistry()
+    collector = metrics.prometheus(used, registry, labels={"store": "notes"})
+
+    def value(name: str, **labels: str) -> float | None:
+        found: float | None = registry.get_sample_value(f"engram_{name}", {"store": "notes", **labels})
+        return found
+
+    assert value("memories") == 29
+    assert value("log_records_total") == 12
+    assert value("queue_capacity_memories") == 65_536
+    assert value("store_seconds_count") == 12
+    assert value("store_seconds_bucket", le="+Inf") == 12
+    text = prometheus_client.generate_latest(registry).decode()
+    assert 'engram_recall_seconds_bucket{le="' in text
+    registry.unregister(collector)
+    assert value("memories") is None
+
+
+def test_a_closed_store_has_nothing_to_tell_and_is_not_kept_alive(folder: Path) -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    registry = prometheus_client.CollectorRegistry()
+    store = engram.open(folder, DIM)
+    metrics.prometheus(store, registry)
+    assert registry.get_sample_value("engram_memories") == 0
+
+    store.close()
+    assert registry.get_sample_value("engram_memories") is None
+    del store
+    gc.collect()
+    assert registry.get_sample_value("engram_memories") is None
+
+
+def test_opentelemetry_observes_what_stats_tells(used: engram.MemoryStore) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    metrics.opentelemetry(used, provider.get_meter("test"), attributes={"store": "notes"})
+
+    points = {
+        (metric.name, point.attributes.get("quantile", "")): point
+        for resource in reader.get_metrics_data().resource_metrics
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        for point in metric.data.data_points
+    }
+    assert points["engram.memories", ""].value == 29
+    assert points["engram.memories", ""].attributes["store"] == "notes"
+    assert points["engram.store.count", ""].value == 12
+    assert points["engram.store.seconds", "0.99"].value > 0
+    provider.shutdown()
+
+
+def test_nothing_is_said_unless_a_program_listens(
+    folder: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="engram"), engram.open(folder, DIM) as store:
+        store.store("a", np.ones(DIM))
+        store.checkpoint()
+
+    assert capfd.readouterr() == ("", "")
+    for record in caplog.records:
+        assert isinstance(record.__dict__["event"], str)
+        assert isinstance(record.__dict__["fields"], dict)
+    assert {"store.opened", "checkpoint.taken", "store.closed"} <= {
+        record.__dict__["event"] for record in caplog.records
+    }
