@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 
 import engram
+from engram._parts import Fsync
 
 DIM = 12
 THREADS = 8
 IDS = 25
+FSYNC: tuple[Fsync, ...] = ("always", "interval", "never")
 
 
 def vector_of(value: int) -> engram._vectors.Vector:
@@ -93,7 +95,7 @@ class Actor(threading.Thread):
 
     def put(self) -> None:
         id, value = self.id(), self.random.getrandbits(40)
-        fsync = self.random.choice(["always", "interval", "never"])
+        fsync = self.random.choice(FSYNC)
         self.write(
             {id: value},
             lambda: self.store.store(id, vector_of(value), content=str(value), fsync=fsync),
