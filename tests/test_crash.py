@@ -134,6 +134,7 @@ class Expected:
         )
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_survives_sigkill_at_any_instant(folder: Path) -> None:
     print(f"ENGRAM_CRASH_SEED={SEED}")
     drawn = random.Random(SEED)

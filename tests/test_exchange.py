@@ -150,6 +150,7 @@ def test_a_power_cut_at_any_step_leaves_the_old_store_or_the_new_or_one_to_finis
     assert not all(finished)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("for_good", [False, True])
 def test_a_step_that_fails_is_reported_and_can_be_done_again(
     damaged: tuple[Path, Held], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, for_good: bool

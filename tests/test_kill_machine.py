@@ -12,6 +12,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -136,7 +137,7 @@ def stored(rows: list[tuple[str, int]]) -> dict[str, Stored]:
     return {id: Stored(vector(seed), f"text {seed}") for id, seed in rows}
 
 
-TestKillMachine = KillMachine.TestCase
+TestKillMachine = pytest.mark.slow(KillMachine.TestCase)
 TestKillMachine.settings = settings(
     max_examples=200 if LONG else 12,
     stateful_step_count=25,

@@ -70,6 +70,7 @@ def numbers() -> Iterator[int]:
         number, following = (number + 1, 0) if LONG else (following, number + following)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["create", "write", "sync", "allocate", "rename", "remove", "make_folder", "sync_folder"]
 )

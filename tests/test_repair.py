@@ -400,6 +400,7 @@ def numbers(start: int, step: Callable[[int], int]) -> Iterator[int]:
         start = step(start)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rename", "sync_folder", "any"])
 def test_a_kill_at_any_step_leaves_the_old_store_or_the_new_or_one_to_finish(
     built: Built, tmp_path: Path, name: str

@@ -36,8 +36,19 @@ def fill(store: engram.MemoryStore, begin: int, end: int) -> None:
     """One memory a call, some texts and metadata missing, some ids replaced, some forgotten; then a batch."""
     for row in range(begin, end):
         content = None if row % 5 == 0 else f"text {row}: größer, 記憶"
-        metadata = {"row": row, "even": row % 2 == 0, "share": row / 7, "name": "größer"} if row % 3 else None
-        store.store(f"m{row % 20}", vector(row), content=content, metadata=metadata, confidence=1 / (1 + row))
+        metadata: dict[str, int | float | str] = {
+            "row": row,
+            "even": row % 2 == 0,
+            "share": row / 7,
+            "name": "größer",
+        }
+        store.store(
+            f"m{row % 20}",
+            vector(row),
+            content=content,
+            metadata=metadata if row % 3 else None,
+            confidence=1 / (1 + row),
+        )
     store.forget(f"m{begin % 20}")
     store.store_many(
         [f"b{row}" for row in range(begin, begin + 6)], np.stack([vector(row) for row in range(6)])
