@@ -212,6 +212,24 @@ TEST_F(FileTest, AMappingShowsTheFileAndOutlivesIt) {
   EXPECT_EQ(std::memcmp(bytes.data(), text.data(), text.size()), 0);
 }
 
+TEST_F(FileTest, AdviceChangesNothingOfWhatIsRead) {
+  std::string text(300'000, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>('a' + i % 23);
+  const auto file = create("a", text);
+  const auto mapping = file->map();
+  for (const Advice advice : {Advice::kRandom, Advice::kWillNeed, Advice::kDontNeed}) {
+    file->advise(0, 0, advice);
+    file->advise(4097, 9000, advice);
+    file->advise(1'000'000, 10, advice);
+    file->advise(~std::uint64_t{0}, 1, advice);
+    EXPECT_EQ(read(*file), text);
+  }
+  mapping->expect_random(5000, 10'000);
+  mapping->expect_random(1'000'000, 1);
+  mapping->expect_random(0, ~std::uint64_t{0});
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(mapping->bytes().data()), text.size()), text);
+}
+
 TEST_F(FileTest, AnEmptyFileMapsToNothing) {
   EXPECT_TRUE(create("a")->map()->bytes().empty());
 }

@@ -26,9 +26,16 @@ constexpr double kDeviations = 3;
 // Of a step s, evenly spread over it: its variance is s^2 / 12.
 constexpr double kVariance = 1.0 / 12;
 
-// Measured: docs/performance.md.
-std::size_t lists_for(const Query& query) {
-  return std::max<std::size_t>({query.ef + query.ef / 4, query.k / 2, 1});
+// More lists hold more that are near a border: for the same recall, the share of them that is read shrinks by
+// this power of their number. Measured: docs/performance.md.
+constexpr double kListsOfEf = 1.25;  // at kLists
+constexpr double kLists = 8192;
+constexpr double kPower = 0.3;
+
+std::size_t lists_for(const Query& query, std::size_t lists) {
+  const double growth = std::pow(static_cast<double>(lists) / kLists, kPower);
+  const auto wanted = static_cast<std::size_t>(kListsOfEf * static_cast<double>(query.ef) * growth) + 1;
+  return std::min(std::max(wanted, query.k / 4), lists);
 }
 
 }  // namespace
@@ -42,7 +49,7 @@ ColdSearch::ColdSearch(const Pages& pages, PageCache& cache, PageCache::Owner ow
       cue_(query.cue),
       dim_(header_.shape.dim),
       k_(std::min(query.k, header_.rows)),
-      wanted_lists_(std::min(lists_for(query), directory.ends.size())),
+      wanted_lists_(lists_for(query, directory.ends.size())),
       room_(std::max<std::size_t>(4 * k_, 256)),
       deadline_(query.deadline),
       extents_(pages, cache, owner),
