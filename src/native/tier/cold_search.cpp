@@ -26,15 +26,22 @@ constexpr double kDeviations = 3;
 // Of a step s, evenly spread over it: its variance is s^2 / 12.
 constexpr double kVariance = 1.0 / 12;
 
-// More lists hold more that are near a border: for the same recall, the share of them that is read shrinks by
-// this power of their number. Measured: docs/performance.md.
-constexpr double kListsOfEf = 1.25;  // at kLists
+// How many lists are read for each of ef where there are kLists of them, and how many rows they hold together
+// at least in a segment of kRows. For the same recall the share of a segment that is read shrinks as it
+// grows: by this power. Measured: docs/performance.md.
+constexpr double kListsOfEf = 1.25;
 constexpr double kLists = 8192;
+constexpr double kRowsOfEf = 140;
+constexpr double kRows = 1e6;
 constexpr double kPower = 0.3;
 
-std::size_t lists_for(const Query& query, std::size_t lists) {
-  const double growth = std::pow(static_cast<double>(lists) / kLists, kPower);
-  const auto wanted = static_cast<std::size_t>(kListsOfEf * static_cast<double>(query.ef) * growth) + 1;
+std::size_t lists_for(const Query& query, std::size_t rows, std::size_t lists) {
+  const auto ef = static_cast<double>(query.ef);
+  const auto there = static_cast<double>(lists);
+  const auto all = static_cast<double>(rows);
+  const double by_lists = kListsOfEf * ef * std::pow(there / kLists, kPower);
+  const double by_rows = kRowsOfEf * ef * std::pow(all / kRows, kPower) * there / all;
+  const auto wanted = static_cast<std::size_t>(std::min(std::max(by_lists, by_rows), there)) + 1;
   return std::min(std::max(wanted, query.k / 4), lists);
 }
 
@@ -49,7 +56,7 @@ ColdSearch::ColdSearch(const Pages& pages, PageCache& cache, PageCache::Owner ow
       cue_(query.cue),
       dim_(header_.shape.dim),
       k_(std::min(query.k, header_.rows)),
-      wanted_lists_(lists_for(query, directory.ends.size())),
+      wanted_lists_(lists_for(query, header_.rows, directory.ends.size())),
       room_(std::max<std::size_t>(4 * k_, 256)),
       deadline_(query.deadline),
       extents_(pages, cache, owner),
