@@ -164,6 +164,8 @@ def test_a_python_thread_keeps_ticking_during_bulk_work(folder: Path) -> None:
     with engram.open(folder, 64, config=engram.Config(indexing="sync")) as store:
         began = time.perf_counter()
         store.store_many(ids, vectors)
+        store.recall_many(vectors[:5000])
+        store.checkpoint()
         worked = time.perf_counter() - began
     stop.set()
     ticker.join()

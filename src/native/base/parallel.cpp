@@ -27,7 +27,7 @@ std::size_t processors() {
   return std::thread::hardware_concurrency();
 }
 
-// Measured: docs/async.md.
+// A tenth of what a thread of normal niceness gets of a processor that both want.
 constexpr int kBackgroundNice = 10;
 
 void step_back() {

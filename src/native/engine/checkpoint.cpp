@@ -53,6 +53,11 @@ std::uint64_t Store::checkpoint() {
   const Use use = writable();
   if (!options_.folder) return 0;
   const std::lock_guard indexing(index_mutex_);
+  if (!aside_.empty()) {  // it is in the log alone, whose head a checkpoint drops
+    throw Error(
+        "no checkpoint can be taken: " + std::to_string(aside_.size()) +
+        " memories could not be indexed and are kept by the log alone; free some memory and try again");
+  }
   Manifest next = manifest_;
   next.checkpoint_lsn = indexed_lsn();
   if (next.checkpoint_lsn == manifest_.checkpoint_lsn) return next.checkpoint_lsn;

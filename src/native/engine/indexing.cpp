@@ -157,6 +157,7 @@ void Store::committed(const Queue::Batch& batch) {
 }
 
 void Store::insert(PendingMemory& memory) {
+  if (options_.before_insert) options_.before_insert(memory.id);
   const hnsw::Slot slot = graph_->insert(memory.vector, memory.key, hnsw::kHidden);
   rows_.set(slot, memory.id, memory.confidence);
   memory.slot = slot;

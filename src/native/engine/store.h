@@ -64,6 +64,8 @@ struct Options {
   std::size_t threads = 0;
   // Called now and then, without a lock, while a call waits for room; may throw to give the wait up.
   std::function<void()> on_wait = [] {};
+  // For tests: called before a memory is put into the graph, from many threads; may throw in its place.
+  std::function<void(std::string_view id)> before_insert;
 };
 
 struct Found {
