@@ -17,10 +17,10 @@ namespace {
 
 const Path kStore = "/data/store";
 
-// All eight bits of every byte, or (in the short run) one.
-bool is_tried(std::size_t byte, unsigned bit) {
+// Whether to try all there is, or (in the short run, which three sanitizers repeat) a share of it.
+bool tries_all() {
   static const bool all = std::getenv("ENGRAM_LONG_TESTS") != nullptr;
-  return all || bit == byte % 8;
+  return all;
 }
 
 // A store with a checkpoint and a log behind it, as a kill leaves it.
@@ -78,7 +78,7 @@ TEST(StoreDamage, EverySingleBitFlipIsHarmlessOrRefused) {
     const std::size_t bytes = made.used(path);
     for (std::size_t byte = 0; byte < bytes; ++byte) {
       for (unsigned bit = 0; bit < 8; ++bit) {
-        if (!is_tried(byte, bit)) continue;
+        if (!tries_all() && (byte % 2 != 0 || bit != byte / 2 % 8)) continue;
         SCOPED_TRACE(path.string() + ", byte " + std::to_string(byte) + ", bit " + std::to_string(bit));
         const std::unique_ptr<FaultFileSystem> files = made.files->after_kill();
         files->flip(path, byte, bit);
@@ -92,13 +92,13 @@ TEST(StoreDamage, EverySingleBitFlipIsHarmlessOrRefused) {
       }
     }
   }
-  EXPECT_GT(refused, 1000u);
+  EXPECT_GT(refused, 500u);
 }
 
 TEST(StoreDamage, EveryTruncationIsAPrefixOrRefused) {
   const Damaged made;
   for (const Path& path : made.paths) {
-    for (std::size_t size = 0; size < made.used(path); ++size) {
+    for (std::size_t size = 0; size < made.used(path); size += tries_all() ? 1 : 3) {
       SCOPED_TRACE(path.string() + ", cut to " + std::to_string(size) + " bytes");
       const std::unique_ptr<FaultFileSystem> files = made.files->after_kill();
       files->open(path, OpenMode::kReadWrite)->truncate(size);
