@@ -16,8 +16,9 @@ from ._waiting import slices
 from .config import Config
 from .indexer import Indexer
 
-# How long a call keeps its place in the line for room; an indexer that fails ends that at once.
-_PLACE_SECONDS = 60.0
+# How long a call keeps its place in the line for room. An indexer that fails or dies ends that at once, but
+# for calls that join the line in that very moment.
+_PLACE_SECONDS = 5.0
 _LOOK_SECONDS = 0.01  # where nobody else makes room
 
 T = TypeVar("T")

@@ -181,6 +181,7 @@ class Indexer:
     def _run(self) -> None:
         pause = _RETRY_SECONDS[0]
         ended = False
+        self._commit_by = time.monotonic()  # at once, if one that died has left something
         try:
             while not self._stopping.is_set():
                 try:
@@ -211,7 +212,8 @@ class Indexer:
             now = time.monotonic()
             if indexed and not self._commit_by:
                 self._commit_by = now + _COMMIT_SECONDS
-            if self._commit_by and (idle or now >= self._commit_by or self._store.commit_due):
+            # Idle: also what a thread that died has left.
+            if idle or (self._commit_by and (now >= self._commit_by or self._store.commit_due)):
                 self._commit()
                 self._checkpoints.take_if_due()
 
