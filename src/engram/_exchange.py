@@ -18,7 +18,7 @@ BUILDING = "repair.tmp"
 READY = "repair.ready"
 _ASIDE = "damaged"  # within READY: the old files, until all of them are there
 _REPORT = "report.json"
-_NAMES = ("manifest", "manifest.tmp", "wal")
+_NAMES = ("manifest", "manifest.tmp", "wal", "activation", "activation.tmp")
 
 
 def begin(folder: Path, new: Path, report: RepairReport) -> None:
@@ -68,7 +68,7 @@ def _move(files: list[Path], to: Path) -> None:
 
 
 def _is_of_a_store(name: str) -> bool:
-    return name in _NAMES or name.startswith(("catalog.sqlite", "hot-"))
+    return name in _NAMES or name.startswith(("catalog.sqlite", "hot-", "seg-", "tiers-"))
 
 
 def _last_aside(folder: Path) -> int:

@@ -40,10 +40,10 @@ class Found:
     @property
     def confidences(self) -> list[float]: ...
     @property
-    def tiers(self) -> list[str]: ...  # "pending" is reported as "hot"
+    def tiers(self) -> list[str]: ...  # "hot" (what is pending too), "warm" or "cold"
     @property
     def complete(self) -> bool: ...
-    # tier -> (searched, found, elapsed_us, truncated)
+    # tier -> (searched, found, elapsed_us, truncated), of the tiers that were asked
     @property
     def searched(self) -> dict[str, tuple[int, int, float, bool]]: ...
 
@@ -88,6 +88,8 @@ class Store:
         ef_construction: int,
         seed: int,
         threads: int,
+        page_cache_bytes: int = ...,
+        half_life: float = ...,  # seconds in which an activation halves
     ) -> None: ...
     @property
     def dim(self) -> int: ...
@@ -138,8 +140,8 @@ class Store:
         timeout: float | None,
     ) -> tuple[int, int]: ...
     def forget(self, id: str, fsync: str | None) -> int | None: ...
-    # (key, vector) of the current version.
-    def get(self, id: str) -> tuple[int, NDArray[np.float32]] | None: ...
+    # (key, vector) of the current version; touches it as of `now`, as recalls touch what they find.
+    def get(self, id: str, now: float = ...) -> tuple[int, NDArray[np.float32]] | None: ...
     # The current key of an id.
     def key(self, id: str) -> int | None: ...
     # The most bytes that id, content and metadata of one memory may take together, in UTF-8.
@@ -151,9 +153,51 @@ class Store:
     def __len__(self) -> int: ...
     def ids(self) -> list[str]: ...
     def id_list(self) -> Ids: ...
-    # Deadlines and a choice of tiers come with the tiers.
-    def recall(self, cue: NDArray[np.float32], k: int, ef: int) -> Found: ...
-    def recall_many(self, cues: NDArray[np.float32], k: int, ef: int) -> list[Found]: ...
+    # budgets_us: microseconds a tier may take, hot, warm and cold; total_us: all together (math.inf: no limit).
+    # tiers: which to ask, 1 (hot) + 2 (warm) + 4 (cold).
+    def recall(
+        self,
+        cue: NDArray[np.float32],
+        k: int,
+        ef: int,
+        now: float = ...,
+        budgets_us: tuple[float, float, float] = ...,
+        total_us: float = ...,
+        tiers: int = ...,
+    ) -> Found: ...
+    def recall_many(
+        self,
+        cues: NDArray[np.float32],
+        k: int,
+        ef: int,
+        now: float = ...,
+        budgets_us: tuple[float, float, float] = ...,
+        total_us: float = ...,
+        tiers: int = ...,
+    ) -> list[Found]: ...
+    # What must be in the catalog, durably, when a store is opened: all below this LSN.
+    @property
+    def catalog_lsn(self) -> int: ...
+    # Every memory that is indexed, as columns in no order: key (uint64), tier (uint8: 0 hot, 1 warm, 2 cold),
+    # activation (float32, as of now), idle (float32: seconds since it was stored, recalled or got), bytes
+    # (uint32: about what it takes in its tier, in RAM in the hot one, else on disk).
+    def tier_table(self, now: float) -> dict[str, NDArray[Any]]: ...
+    # Moves memories to other tiers (uint8, as above). Those whose key is not below catalog_lsn, what the caller
+    # has just made durable in the catalog, stay where they are; so do those that change meanwhile. Every call
+    # that moves something down writes one segment a tier: move many at once. Waits for a move or compaction
+    # under way. Returns {"moved": {("hot", "warm"): n, ...}, "stayed": n, "unknown": n, "bytes": written,
+    # "seconds": s}.
+    def move(
+        self,
+        keys: NDArray[np.uint64],
+        targets: NDArray[np.uint8],
+        catalog_lsn: int,
+        bytes_per_second: float | None,
+    ) -> dict[str, Any]: ...
+    # Rewrites segments of which a fifth is dead, and merges those of a tier that has more than 8; returns
+    # {"rewritten": segments that went, "segments": that came, "rows": n, "dropped": dead rows, "bytes": written,
+    # "seconds": s}.
+    def compact(self, bytes_per_second: float | None) -> dict[str, Any]: ...
     # Waits up to timeout seconds for something to index. None: nothing came.
     def take_batch(self, most: int, timeout: float) -> Batch | None: ...
     # How many memories no batch has taken yet.
@@ -194,9 +238,11 @@ class Store:
     def stop_probing(self) -> None: ...
     # (cues, recall@10, and between what it lies with 95 % confidence).
     def recall_estimate(self) -> tuple[int, float, float, float]: ...
-    # A nested dict of counters: {"log": {...}, "queue": {...}, "hot": {...}}.
+    # A nested dict of counters: {"log": {...}, "queue": {...}, "ids": {...}, "hot": {...}, "warm": {...},
+    # "cold": {...}, "page_cache": {...}}. Of each tier: memories, dead, segments, ram_bytes, disk_bytes, recalls,
+    # hits, truncated, pages_read, pages_hit (4 KiB), p50_us, p99_us.
     def stats(self) -> dict[str, dict[str, float]]: ...
-    # Checks that the id table, queue and graph agree and every vector is readable; returns what it checked.
+    # Checks that the id table, queue, graph and segments agree and everything is readable; what was checked.
     def verify(self) -> dict[str, int]: ...
     # Wakes the indexer's take_batch() for good (it then returns None at once).
     def stop_indexing(self) -> None: ...

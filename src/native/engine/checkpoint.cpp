@@ -14,10 +14,7 @@
 namespace engram::engine {
 namespace {
 
-bool is_checkpoint_file(std::string_view name) {
-  return name.starts_with("hot-") &&
-         (name.ends_with(".graph") || name.ends_with(".rows") || name.ends_with(".tmp"));
-}
+constexpr std::array<std::string_view, 2> kCheckpointFiles{"hot-", "tiers-"};
 
 [[noreturn]] void refuse(const Path& path, const std::string& what) {
   throw CorruptionError(path.string(), 0,
@@ -42,7 +39,8 @@ std::unique_ptr<hnsw::Graph> load_graph(FileSystem& files, const Path& path) {
 RowColumns Store::rows_below(std::uint64_t lsn) const {
   RowColumns rows;
   graph_->each_present([&](hnsw::Slot slot) {
-    if (graph_->dead_at(slot) < lsn) return;
+    // Of what moved away the segment has a copy, which may move on, and the graph may have another by now.
+    if (graph_->dead_at(slot) < lsn || moved_out_.contains(slot)) return;
     const HotRow& row = rows_.at(slot);
     rows.add(slot, row.id, row.confidence);
   });
@@ -52,27 +50,38 @@ RowColumns Store::rows_below(std::uint64_t lsn) const {
 std::uint64_t Store::checkpoint() {
   const Use use = writable();
   if (!options_.folder) return 0;
-  const std::lock_guard indexing(index_mutex_);
-  if (!aside_.empty()) {  // it is in the log alone, whose head a checkpoint drops
-    throw Error(
-        "no checkpoint can be taken: " + std::to_string(aside_.size()) +
-        " memories could not be indexed and are kept by the log alone; free some memory and try again");
+  {
+    const std::lock_guard indexing(index_mutex_);
+    refuse_while_aside();
+    Manifest next = manifest_;
+    next.checkpoint_lsn = indexed_lsn();
+    if (next.checkpoint_lsn == manifest_.checkpoint_lsn && promoted_.empty()) return next.checkpoint_lsn;
+    next.generation = ++used_generation_;
+    const Path& folder = *options_.folder;
+    // Of the rows of segments that died by now, some died by records that come after the checkpoint.
+    std::uint64_t visible = 0;
+    const std::vector<Tombstones> dead = tombstones_now(visible, {}, Promoted::kDead);
+    if (visible > 0) log_->wait_durable(visible - 1, std::nullopt);
+    write_atomically(files_, rows_path(folder, next.generation), [&](File& file) {
+      write_rows(file, next.checkpoint_lsn, rows_below(next.checkpoint_lsn));
+    });
+    write_atomically(files_, graph_path(folder, next.generation), [&](File& file) { graph_->save(file); });
+    next.tombstones = write_dead(dead);
+    write_manifest(files_, folder, next);
+    adopt_manifest(std::move(next));
+    promoted_.clear();
+    remove_leftovers(kCheckpointFiles);
+    log_->drop_below(manifest_.checkpoint_lsn);
   }
-  Manifest next = manifest_;
-  next.checkpoint_lsn = indexed_lsn();
-  if (next.checkpoint_lsn == manifest_.checkpoint_lsn) return next.checkpoint_lsn;
-  ++next.generation;
-  log_->wait_durable(next.checkpoint_lsn - 1, std::nullopt);
-  const Path& folder = *options_.folder;
-  write_atomically(files_, rows_path(folder, next.generation), [&](File& file) {
-    write_rows(file, next.checkpoint_lsn, rows_below(next.checkpoint_lsn));
-  });
-  write_atomically(files_, graph_path(folder, next.generation), [&](File& file) { graph_->save(file); });
-  write_manifest(files_, folder, next);
-  manifest_ = next;
-  remove_old_checkpoints();
-  log_->drop_below(next.checkpoint_lsn);
-  return next.checkpoint_lsn;
+  save_activations();
+  return checkpoint_lsn();
+}
+
+void Store::refuse_while_aside() const {
+  if (aside_.empty()) return;
+  // It is in the log alone, whose head a checkpoint drops.
+  throw Error("no checkpoint can be taken: " + std::to_string(aside_.size()) +
+              " memories could not be indexed and are kept by the log alone; free some memory and try again");
 }
 
 std::uint64_t Store::checkpoint_lsn() const {
@@ -80,19 +89,18 @@ std::uint64_t Store::checkpoint_lsn() const {
   return manifest_.checkpoint_lsn;
 }
 
-// What a checkpoint before this one, or one that was cut short, has left behind.
-void Store::remove_old_checkpoints() {
-  const Path& folder = *options_.folder;
-  const std::string graph = graph_path(folder, manifest_.generation).filename().string();
-  const std::string rows = rows_path(folder, manifest_.generation).filename().string();
-  for (const std::string& name : files_.list(folder)) {
-    if (is_checkpoint_file(name) && name != graph && name != rows) files_.remove(folder / name);
-  }
+// What was fixed when the store was created is read without a lock, and stays untouched.
+void Store::adopt_manifest(Manifest next) {
+  manifest_.generation = next.generation;
+  manifest_.checkpoint_lsn = next.checkpoint_lsn;
+  manifest_.next_segment = next.next_segment;
+  manifest_.segments_lsn = next.segments_lsn;
+  manifest_.tombstones = next.tombstones;
+  manifest_.segments = std::move(next.segments);
 }
 
 void Store::load_checkpoint() {
   const Path& folder = *options_.folder;
-  if (!options_.read_only) remove_old_checkpoints();
   if (manifest_.generation == 0) return;
   const Path graph_file = graph_path(folder, manifest_.generation);
   const Path rows_file = rows_path(folder, manifest_.generation);
@@ -113,7 +121,7 @@ void Store::adopt_rows(const RowColumns& rows) {
   enum class Slot : char { kEmpty, kUnlisted, kListed };
   std::vector<Slot> slots(graph_->slots(), Slot::kEmpty);
   graph_->each_present([&](hnsw::Slot slot) { slots[slot] = Slot::kUnlisted; });
-  const auto at = [this](Place place) { return id_at(place); };
+  ids_->reserve(rows.size());
   std::size_t id_begin = 0;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const hnsw::Slot slot = rows.slots[i];
@@ -123,11 +131,11 @@ void Store::adopt_rows(const RowColumns& rows) {
         graph_->born(slot) >= manifest_.checkpoint_lsn) {
       refuse(path, "it lists a slot twice, or one that the graph does not have");
     }
-    if (ids_->find(id, at) != nullptr) refuse(path, "it lists an id twice");
+    if (find(id) != nullptr) refuse(path, "it lists an id twice");
     slots[slot] = Slot::kListed;
-    rows_.set(slot, id, rows.confidences[i]);
+    rows_.set(slot, id, rows.confidences[i], Activation());
     graph_->set_dead_at(slot, hnsw::kAlive);  // whatever replaced it since the checkpoint is replayed
-    ids_->add(id, Place::hot(slot), at);
+    ids_->add(ids_->hash(id), Place::hot(slot));
   }
   for (hnsw::Slot slot = 0; slot < slots.size(); ++slot) {
     if (slots[slot] != Slot::kUnlisted) continue;

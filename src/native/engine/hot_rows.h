@@ -1,7 +1,8 @@
-// What the hot tier keeps beside the graph for each slot: the id and the confidence.
+// What the hot tier keeps beside the graph for each slot: the id, the confidence and how alive it is.
 //
 // Thread-safety: set() for different slots at once; at() for any slot whose set() happened before (the graph
-// shows a slot only afterwards) and while the graph cannot use that slot again.
+// shows a slot only afterwards) and while the graph cannot use that slot again. The activation from any
+// thread.
 //
 // Invariants: rows never move.
 #pragma once
@@ -15,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "engine/activation.h"
 #include "hnsw/graph.h"
 
 namespace engram::engine {
@@ -22,16 +24,18 @@ namespace engram::engine {
 struct HotRow {
   std::string id;
   double confidence = 1.0;
+  mutable SharedActivation activation{0};
 };
 
 class HotRows {
  public:
   HotRows() : chunks_(kChunks) {}
 
-  void set(hnsw::Slot slot, std::string_view id, double confidence) {
+  void set(hnsw::Slot slot, std::string_view id, double confidence, Activation activation) {
     HotRow& row = chunk(slot / kChunkRows)[slot % kChunkRows];
     row.id.assign(id);
     row.confidence = confidence;
+    row.activation.store(activation.bits(), std::memory_order_relaxed);
   }
 
   const HotRow& at(hnsw::Slot slot) const {

@@ -19,6 +19,10 @@ constexpr std::uint64_t kE = 0xB7E151628AED2A6Bu;
 
 }  // namespace
 
+IdTable::IdTable(std::uint64_t seed) : seed_(seed) {
+  resize(kLeast);
+}
+
 std::uint64_t IdTable::hash(std::string_view id) const {
   std::uint64_t h = fold(seed_ ^ kPi, id.size() ^ kE);
   const char* at = id.data();
@@ -34,28 +38,41 @@ std::uint64_t IdTable::hash(std::string_view id) const {
   return h == 0 ? 1 : h;
 }
 
-void IdTable::grow() {
-  std::vector<Cell> old = std::exchange(cells_, std::vector<Cell>(cells_.size() * 2));
-  for (const Cell& cell : old) {
-    if (!cell.used()) continue;
-    std::size_t at = home(cell.hash);
-    while (cells_[at].used()) at = (at + 1) & (cells_.size() - 1);
-    cells_[at] = cell;
+void IdTable::add(std::uint64_t hash, Place place) {
+  // By a fifth at a time: doubling would leave the table half empty half of the time.
+  if (full(size_ + 1)) resize(count_ + count_ / 5 + 1);
+  const auto none = [](Place) { return false; };
+  at(locate(hash, none)) = Cell{hash, place};
+  ++size_;
+}
+
+void IdTable::reserve(std::size_t ids) {
+  if (full(ids)) resize(ids * 8 / 7 + 1);
+}
+
+// The cells are in the order of their hashes but for those that wrapped around the end, and so they will be:
+// reading and writing both go from front to back.
+void IdTable::resize(std::size_t cells) {
+  hnsw::Region old = std::exchange(memory_, hnsw::Region(cells * sizeof(Cell), hnsw::kHugePage));
+  const std::size_t old_count = std::exchange(count_, cells);
+  const auto none = [](Place) { return false; };
+  for (std::size_t i = 0; i < old_count; ++i) {
+    const Cell& cell = reinterpret_cast<const Cell*>(old.data())[i];
+    if (cell.used()) at(locate(cell.hash, none)) = cell;
   }
 }
 
 // Backward-shift deletion: cells behind the hole move up where their home allows, so no tombstones remain.
 void IdTable::erase(Place* found) {
-  Cell* cell = reinterpret_cast<Cell*>(reinterpret_cast<std::byte*>(found) - offsetof(Cell, place));
-  const std::size_t mask = cells_.size() - 1;
-  auto hole = static_cast<std::size_t>(cell - cells_.data());
-  for (std::size_t at = (hole + 1) & mask; cells_[at].used(); at = (at + 1) & mask) {
-    if (((at - home(cells_[at].hash)) & mask) >= ((at - hole) & mask)) {
-      cells_[hole] = cells_[at];
-      hole = at;
+  auto* const bytes = reinterpret_cast<std::byte*>(found) - offsetof(Cell, place);
+  auto hole = static_cast<std::size_t>(bytes - memory_.data()) / sizeof(Cell);
+  for (std::size_t number = next(hole); at(number).used(); number = next(number)) {
+    if (distance(home(at(number).hash), number) >= distance(hole, number)) {
+      at(hole) = at(number);
+      hole = number;
     }
   }
-  cells_[hole] = Cell{};
+  at(hole).hash = 0;
   --size_;
 }
 

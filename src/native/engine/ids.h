@@ -3,99 +3,131 @@
 //
 // Thread-safety: none; Store guards it (many readers or one writer).
 //
-// Invariants: a place appears at most once; an id has at most one place.
+// Invariants:
+//  (1) A place appears at most once; an id has at most one place.
+//  (2) Once it has grown, 73 to 88 of 100 cells are in use: with its activation (8 bytes) and the bit that
+//      says whether it is dead, a memory takes at most 32 bytes of RAM to be found, whatever its tier.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
-#include <vector>
 
 #include "hnsw/graph.h"
+#include "hnsw/memory.h"
+#include "tier/types.h"
 
 namespace engram::engine {
 
 struct PendingMemory;
 
-// Where a memory lives: in the queue (a pointer) or in the hot graph (a slot).
+// Where a memory lives: in the queue (a pointer), in the hot graph (a slot), or in a segment of the warm or
+// the cold tier (the segment's index among those that are open, and a row).
 class Place {
  public:
+  static constexpr std::uint32_t kMostSegments = 1U << 30;
+
   static Place pending(PendingMemory* memory) { return Place(reinterpret_cast<std::uintptr_t>(memory)); }
-  static Place hot(hnsw::Slot slot) { return Place(std::uint64_t{slot} << 1 | 1); }  // pointers are even
-  bool is_pending() const { return (bits_ & 1) == 0; }
+  static Place hot(hnsw::Slot slot) { return Place(std::uint64_t{slot} << 2 | kHot); }
+  static Place tier(std::uint32_t segment, tier::Row row) {
+    return Place(std::uint64_t{segment} << 34 | std::uint64_t{row} << 2 | kTier);
+  }
+
+  bool is_pending() const { return (bits_ & 3) == 0; }  // pointers are multiples of 8
+  bool is_hot() const { return (bits_ & 3) == kHot; }
+  bool is_tier() const { return (bits_ & 3) == kTier; }
+
   PendingMemory* memory() const {
     return reinterpret_cast<PendingMemory*>(static_cast<std::uintptr_t>(bits_));
   }
-  hnsw::Slot slot() const { return static_cast<hnsw::Slot>(bits_ >> 1); }
+  hnsw::Slot slot() const { return static_cast<hnsw::Slot>(bits_ >> 2); }
+  std::uint32_t segment() const { return static_cast<std::uint32_t>(bits_ >> 34); }
+  tier::Row row() const { return static_cast<tier::Row>(bits_ >> 2); }
   friend bool operator==(Place, Place) = default;
 
  private:
+  static constexpr std::uint64_t kHot = 1;
+  static constexpr std::uint64_t kTier = 2;
+
   explicit Place(std::uint64_t bits) : bits_(bits) {}
   std::uint64_t bits_;
-  friend class IdTable;
 };
 
 class IdTable {
  public:
-  explicit IdTable(std::uint64_t seed) : seed_(seed), cells_(kLeast) {}
+  explicit IdTable(std::uint64_t seed);
 
-  // The place of `id`, or null. `id_at(place)` gives the id kept at a place.
-  template <class IdAt>
-  Place* find(std::string_view id, IdAt&& id_at) {
-    const std::size_t at = locate(hash(id), id, id_at);
-    return cells_[at].used() ? &cells_[at].place : nullptr;
+  // Never 0.
+  std::uint64_t hash(std::string_view id) const;
+
+  // The place of the id that has this hash and of which is_it(place) says that it is kept there, or null.
+  template <class IsIt>
+  Place* find(std::uint64_t hash, IsIt&& is_it) {
+    Cell& cell = at(locate(hash, is_it));
+    return cell.used() ? &cell.place : nullptr;
   }
-  template <class IdAt>
-  const Place* find(std::string_view id, IdAt&& id_at) const {
-    return const_cast<IdTable*>(this)->find(id, id_at);
+  template <class IsIt>
+  const Place* find(std::uint64_t hash, IsIt&& is_it) const {
+    return const_cast<IdTable*>(this)->find(hash, is_it);
+  }
+  // The cell of exactly this place, or null.
+  Place* find(std::uint64_t hash, Place place) {
+    return find(hash, [place](Place there) { return there == place; });
+  }
+  const Place* find(std::uint64_t hash, Place place) const {
+    return const_cast<IdTable*>(this)->find(hash, place);
   }
 
   // Adds an id that is not in the table.
-  template <class IdAt>
-  void add(std::string_view id, Place place, IdAt&& id_at) {
-    if ((size_ + 1) * 8 > cells_.size() * 6) grow();
-    const std::uint64_t h = hash(id);
-    cells_[locate(h, id, id_at)] = Cell{h, place};
-    ++size_;
-  }
-
+  void add(std::uint64_t hash, Place place);
+  // Room for so many ids, so that adding them moves nothing.
+  void reserve(std::size_t ids);
   // Removes the cell that `found`, a result of find(), points into.
   void erase(Place* found);
 
   std::size_t size() const { return size_; }
-  std::size_t memory_bytes() const { return cells_.size() * sizeof(Cell); }
+  std::size_t memory_bytes() const { return memory_.size(); }
 
+  // visit(hash, place) for every id.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    for (const Cell& cell : cells_) {
-      if (cell.used()) visit(cell.place);
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (at(i).used()) visit(at(i).hash, at(i).place);
     }
   }
 
  private:
   struct Cell {
-    std::uint64_t hash = 0;  // 0: free (a hash of 0 is kept as 1)
-    Place place{0};
+    std::uint64_t hash;  // 0: free
+    Place place;
     bool used() const { return hash != 0; }
   };
+  static_assert(sizeof(Cell) == 16);
   static constexpr std::size_t kLeast = 64;
 
-  std::uint64_t hash(std::string_view id) const;
-  std::size_t home(std::uint64_t h) const { return h & (cells_.size() - 1); }
-  void grow();
+  Cell& at(std::size_t number) const { return reinterpret_cast<Cell*>(memory_.data())[number]; }
+  // In the order of the hashes, so that a larger table is filled from front to back.
+  std::size_t home(std::uint64_t hash) const {
+    return static_cast<std::size_t>(static_cast<unsigned __int128>(hash) * count_ >> 64);
+  }
+  std::size_t next(std::size_t number) const { return number + 1 == count_ ? 0 : number + 1; }
+  std::size_t distance(std::size_t from, std::size_t to) const {
+    return to >= from ? to - from : to + count_ - from;
+  }
+  bool full(std::size_t ids) const { return ids * 8 > count_ * 7; }
+  void resize(std::size_t cells);
 
-  // The cell of `id`, or the free cell where it would go.
-  template <class IdAt>
-  std::size_t locate(std::uint64_t h, std::string_view id, IdAt& id_at) const {
-    std::size_t at = home(h);
-    while (cells_[at].used() && !(cells_[at].hash == h && id_at(cells_[at].place) == id)) {
-      at = (at + 1) & (cells_.size() - 1);
-    }
-    return at;
+  // The cell of what is looked for, or the free cell where it would go.
+  template <class IsIt>
+  std::size_t locate(std::uint64_t hash, IsIt& is_it) const {
+    std::size_t number = home(hash);
+    while (at(number).used() && !(at(number).hash == hash && is_it(at(number).place))) number = next(number);
+    return number;
   }
 
   std::uint64_t seed_;
-  std::vector<Cell> cells_;  // a power of two, at most three quarters full, probed linearly
+  hnsw::Region memory_;    // straight from the system, so that what a table outgrows is given back
+  std::size_t count_ = 0;  // of cells, probed linearly
   std::size_t size_ = 0;
 };
 

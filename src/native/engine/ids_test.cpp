@@ -2,12 +2,25 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace engram::engine {
 namespace {
+
+TEST(Place, TellsApartTheThreeKindsAndKeepsTheirNumbers) {
+  EXPECT_TRUE(Place::pending(nullptr).is_pending());
+  const Place hot = Place::hot(hnsw::kMaxSlots - 1);
+  EXPECT_TRUE(hot.is_hot() && !hot.is_pending() && !hot.is_tier());
+  EXPECT_EQ(hot.slot(), hnsw::kMaxSlots - 1);
+  const Place row = Place::tier(Place::kMostSegments - 1, 0xFFFFFFFFU);
+  EXPECT_TRUE(row.is_tier() && !row.is_pending() && !row.is_hot());
+  EXPECT_EQ(row.segment(), Place::kMostSegments - 1);
+  EXPECT_EQ(row.row(), 0xFFFFFFFFU);
+}
 
 TEST(IdTable, AgreesWithAMapOverRandomAddsMovesAndErasures) {
   const std::uint64_t seed = std::random_device{}();
@@ -16,16 +29,18 @@ TEST(IdTable, AgreesWithAMapOverRandomAddsMovesAndErasures) {
   IdTable table(seed);
   std::unordered_map<std::string, hnsw::Slot> model;
   std::vector<std::string> names;  // by slot
-  const auto at = [&](Place place) { return std::string_view(names[place.slot()]); };
 
   for (int step = 0; step < 200'000; ++step) {
     const std::string id = "id" + std::to_string(random() % 3000);
-    Place* there = table.find(id, at);
+    const std::uint64_t hash = table.hash(id);
+    Place* there = table.find(hash, [&](Place place) { return names[place.slot()] == id; });
     ASSERT_EQ(there != nullptr, model.contains(id)) << id;
     if (there != nullptr) {
       ASSERT_EQ(there->slot(), model[id]);
+      ASSERT_EQ(table.find(hash, Place::hot(model[id])), there);
     }
     const auto slot = static_cast<hnsw::Slot>(names.size());
+    ASSERT_EQ(table.find(hash, Place::hot(slot)), nullptr);
     if (there != nullptr && random() % 2 == 0) {
       table.erase(there);
       model.erase(id);
@@ -34,7 +49,7 @@ TEST(IdTable, AgreesWithAMapOverRandomAddsMovesAndErasures) {
       if (there != nullptr) {
         *there = Place::hot(slot);
       } else {
-        table.add(id, Place::hot(slot), at);
+        table.add(hash, Place::hot(slot));
       }
       model[id] = slot;
     }
@@ -42,8 +57,9 @@ TEST(IdTable, AgreesWithAMapOverRandomAddsMovesAndErasures) {
   }
 
   std::size_t visited = 0;
-  table.for_each([&](Place place) {
+  table.for_each([&](std::uint64_t hash, Place place) {
     ++visited;
+    ASSERT_EQ(hash, table.hash(names[place.slot()]));
     ASSERT_EQ(model.at(names[place.slot()]), place.slot());
   });
   EXPECT_EQ(visited, model.size());
@@ -53,10 +69,33 @@ TEST(IdTable, TellsApartIdsThatDifferInLengthOrInOneByte) {
   IdTable table(1);
   const std::vector<std::string> names{"a", std::string("a\0", 2), std::string("a\0\0", 3),
                                        "b", "aaaaaaaab",           "aaaaaaaac"};
-  const auto at = [&](Place place) { return std::string_view(names[place.slot()]); };
-  for (hnsw::Slot slot = 0; slot < names.size(); ++slot) table.add(names[slot], Place::hot(slot), at);
-  for (hnsw::Slot slot = 0; slot < names.size(); ++slot) EXPECT_EQ(table.find(names[slot], at)->slot(), slot);
-  EXPECT_EQ(table.find("aaaaaaaa", at), nullptr);
+  const auto find = [&](const std::string& id) {
+    return table.find(table.hash(id), [&](Place place) { return names[place.slot()] == id; });
+  };
+  for (hnsw::Slot slot = 0; slot < names.size(); ++slot) table.add(table.hash(names[slot]), Place::hot(slot));
+  for (hnsw::Slot slot = 0; slot < names.size(); ++slot) EXPECT_EQ(find(names[slot])->slot(), slot);
+  EXPECT_EQ(find("aaaaaaaa"), nullptr);
+}
+
+TEST(IdTable, LeavesRoomForTheActivationWithin32BytesAMemoryAtEverySize) {
+  std::mt19937_64 random(7);
+  IdTable table(1);
+  constexpr double kActivationAndDeadBit = 8 + 1.0 / 8;
+  double worst = 0;
+  for (hnsw::Slot slot = 0; slot < 300'000; ++slot) {
+    table.add(random() | 1, Place::hot(slot));
+    if (slot < 1000) continue;
+    const double cells = static_cast<double>(table.memory_bytes()) / (slot + 1.0);
+    worst = std::max(worst, cells + kActivationAndDeadBit);
+  }
+  EXPECT_LE(worst, 32);
+
+  IdTable reserved(1);
+  reserved.reserve(300'000);
+  const std::size_t before = reserved.memory_bytes();
+  for (hnsw::Slot slot = 0; slot < 300'000; ++slot) reserved.add(random() | 1, Place::hot(slot));
+  EXPECT_EQ(reserved.memory_bytes(), before);
+  EXPECT_LE(static_cast<double>(before) / 300'000 + kActivationAndDeadBit, 32);
 }
 
 }  // namespace

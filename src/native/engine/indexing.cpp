@@ -159,7 +159,7 @@ void Store::committed(const Queue::Batch& batch) {
 void Store::insert(PendingMemory& memory) {
   if (options_.before_insert) options_.before_insert(memory.id);
   const hnsw::Slot slot = graph_->insert(memory.vector, memory.key, hnsw::kHidden);
-  rows_.set(slot, memory.id, memory.confidence);
+  rows_.set(slot, memory.id, memory.confidence, read(memory.activation));
   memory.slot = slot;
 }
 
@@ -173,28 +173,35 @@ void Store::publish(PendingMemory& memory) {
   const std::uint64_t dead_at = memory.dead_at.load(std::memory_order_acquire);
   graph_->set_dead_at(memory.slot, dead_at);
   if (dead_at == hnsw::kAlive) {
-    Place* there = ids_->find(memory.id, [this](Place place) { return id_at(place); });
-    *there = Place::hot(memory.slot);
+    *ids_->find(ids_->hash(memory.id), Place::pending(&memory)) = Place::hot(memory.slot);
   } else {
     dead_.push_back(memory.slot);
   }
   memory.stage.store(Stage::kInGraph, std::memory_order_release);
 }
 
-// Takes superseded slots out of the graph once no recall that could count them is left.
+// Takes what died out of graph and segments once no recall that could count it is left.
 void Store::retire_dead() {
-  if (aging_.empty()) {
+  if (!aging_.any) {
     const std::unique_lock lock(table_mutex_);
-    aging_.swap(dead_);
-    ages_ = 0;
+    aging_.any = !dead_.empty() || rows_died_;
+    aging_.slots.swap(dead_);
+    aging_.visible = queue_.visible();
+    aging_.turns = 0;
+    rows_died_ = false;
   }
-  if (aging_.empty()) return;
-  while (ages_ < 2) {
+  if (!aging_.any) return;
+  while (aging_.turns < 2) {
     if (!readers_.advance()) return;
-    ++ages_;
+    ++aging_.turns;
   }
-  for (const hnsw::Slot slot : aging_) graph_->retire(slot);
-  aging_.clear();
+  for (const hnsw::Slot slot : aging_.slots) {
+    graph_->retire(slot);
+    moved_out_.erase(slot);
+  }
+  aging_.slots.clear();
+  aging_.any = false;
+  for (const auto& segment : queue_.view().tiers->segments) segment->live.settle(aging_.visible);
 }
 
 }  // namespace engram::engine

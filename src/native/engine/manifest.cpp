@@ -18,9 +18,26 @@ namespace {
 constexpr std::uint64_t kMagic = 0x4E414D4D4152474Eull;  // "NGRAMMAN", little-endian
 constexpr HeadLayout kHead{kMagic, kFormatVersion, 48};
 constexpr std::size_t kVersionEnd = 12;
-constexpr std::size_t kBytes = 56;
+constexpr std::size_t kHeadBytes = 56;  // all there was in version 1
+constexpr std::size_t kBodyCrcAt = 52;
+constexpr std::size_t kMostBytes = 1u << 20;  // many times more than compaction lets the list grow to
+
+std::vector<std::byte> encode_body(const Manifest& manifest) {
+  std::vector<std::byte> bytes;
+  ByteWriter writer(bytes);
+  writer.put(manifest.next_segment);
+  writer.put(manifest.segments_lsn);
+  writer.put(manifest.tombstones);
+  writer.put(std::uint64_t{manifest.segments.size()});
+  for (const SegmentName& segment : manifest.segments) {
+    writer.put(segment.number);
+    writer.put(static_cast<std::uint64_t>(segment.kind));
+  }
+  return bytes;
+}
 
 std::vector<std::byte> encode(const Manifest& manifest) {
+  const std::vector<std::byte> body = encode_body(manifest);
   std::vector<std::byte> bytes;
   ByteWriter writer(bytes);
   writer.put(kMagic);
@@ -32,7 +49,8 @@ std::vector<std::byte> encode(const Manifest& manifest) {
   writer.put(manifest.generation);
   writer.put(manifest.checkpoint_lsn);
   writer.put(crc32c(0, bytes));
-  writer.put(std::uint32_t{0});
+  writer.put(crc32c(0, body));
+  writer.put_bytes(body);
   return bytes;
 }
 
@@ -42,9 +60,36 @@ std::vector<std::byte> encode(const Manifest& manifest) {
       "the manifest " + path.string() + " is damaged: " + what + "; run `engram repair` to write it anew");
 }
 
+bool plausible(const Manifest& manifest) {
+  std::uint64_t last = 0;
+  for (const SegmentName& segment : manifest.segments) {
+    const bool known = segment.kind == tier::Kind::kWarm || segment.kind == tier::Kind::kCold;
+    if (!known || segment.number <= last || segment.number >= manifest.next_segment) return false;
+    last = segment.number;
+  }
+  return manifest.segments.empty() || manifest.tombstones != 0;
+}
+
+void decode_body(const Path& path, Bytes bytes, Manifest& manifest) {
+  ByteReader reader(bytes);
+  manifest.next_segment = reader.get<std::uint64_t>();
+  manifest.segments_lsn = reader.get<std::uint64_t>();
+  manifest.tombstones = reader.get<std::uint64_t>();
+  for (auto left = reader.get<std::uint64_t>(); left > 0 && reader.ok(); --left) {
+    const auto number = reader.get<std::uint64_t>();
+    const auto kind = reader.get<std::uint64_t>();
+    manifest.segments.push_back({number, static_cast<tier::Kind>(kind)});
+  }
+  if (!reader.ok() || reader.left() != 0) refuse(path, kHeadBytes, "its list of segments is cut off");
+  if (!plausible(manifest)) refuse(path, kHeadBytes, "its list of segments is impossible");
+}
+
 Manifest decode(const Path& path, Bytes bytes) {
   if (const char* const fault = fault_of_head(bytes, kHead, path)) refuse(path, 0, fault);
-  if (bytes.size() != kBytes) refuse(path, bytes.size(), "its length is wrong");
+  if (bytes.size() < kHeadBytes) refuse(path, bytes.size(), "its length is wrong");
+  if (crc32c(0, bytes.subspan(kHeadBytes)) != load_le<std::uint32_t>(bytes.data() + kBodyCrcAt)) {
+    refuse(path, kBodyCrcAt, "the checksum of its list of segments is wrong");
+  }
   ByteReader reader(bytes);
   reader.get_bytes(kVersionEnd);
   Manifest manifest;
@@ -54,6 +99,7 @@ Manifest decode(const Path& path, Bytes bytes) {
   manifest.hash_seed = reader.get<std::uint64_t>();
   manifest.generation = reader.get<std::uint64_t>();
   manifest.checkpoint_lsn = reader.get<std::uint64_t>();
+  if (bytes.size() > kHeadBytes) decode_body(path, bytes.subspan(kHeadBytes), manifest);
   if (manifest.dim == 0 || manifest.dim > simd::kMaxDimension || metric > 2) {
     refuse(path, 12, "its dimension or metric is impossible");
   }
@@ -85,13 +131,18 @@ Path rows_path(const Path& folder, std::uint64_t generation) {
   return folder / ("hot-" + std::to_string(generation) + ".rows");
 }
 
+Path segment_path(const Path& folder, const SegmentName& segment) {
+  const char* const ending = segment.kind == tier::Kind::kWarm ? ".warm" : ".cold";
+  return folder / ("seg-" + std::to_string(segment.number) + ending);
+}
+
 std::optional<Manifest> read_manifest(FileSystem& files, const Path& folder) {
   const Path path = manifest_path(folder);
   if (!files.exists(path)) return std::nullopt;
   const std::unique_ptr<File> file = files.open(path, OpenMode::kRead);
-  std::array<std::byte, kBytes + 1> bytes{};  // one more, so that a longer file shows
-  const std::size_t size = file->read_at(0, bytes);
-  return decode(path, Bytes(bytes).first(size));
+  std::vector<std::byte> bytes(std::min<std::uint64_t>(file->size(), kMostBytes + 1));
+  bytes.resize(file->read_at(0, bytes));
+  return decode(path, bytes);
 }
 
 void write_manifest(FileSystem& files, const Path& folder, const Manifest& manifest) {
@@ -109,6 +160,12 @@ void refuse_lost_manifest(const Path& folder, const std::string& proof) {
                             "; restore it from a backup, or run `engram repair` with --dim and --metric");
 }
 
+bool proves_a_store(std::string_view name) {
+  static constexpr std::array<std::string_view, 4> kLater{"hot-", "seg-", "tiers-", "activation"};
+  return std::any_of(kLater.begin(), kLater.end(),
+                     [&](std::string_view beginning) { return name.starts_with(beginning); });
+}
+
 void check_creatable(FileSystem& files, const Path& folder) {
   static constexpr std::array<std::string_view, 7> kOurs{"lock",
                                                          "manifest.tmp",
@@ -120,7 +177,7 @@ void check_creatable(FileSystem& files, const Path& folder) {
   const std::vector<std::string> names = files.list(folder);
   const bool begun = std::find(names.begin(), names.end(), "lock") != names.end();
   for (const std::string& name : names) {
-    if (begun && name.starts_with("hot-")) refuse_lost_manifest(folder, "there is a checkpoint, " + name);
+    if (begun && proves_a_store(name)) refuse_lost_manifest(folder, "there is " + name);
     if (!begun || std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end()) {
       throw InvalidInput(folder.string() + " is not an Engram store and is not empty (it holds " + name +
                          "): name an empty folder or one that does not exist yet");

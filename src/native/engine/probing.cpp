@@ -83,7 +83,9 @@ void Store::compare(const Probe::Cue& cue) {
     if (each.memory != nullptr && !moved) return each.memory->dead_at.load() != hnsw::kAlive;
     return graph_->dead_at(moved ? each.memory->slot : each.slot) != hnsw::kAlive;
   };
-  const Recalled recalled = recall(cue.vector.data(), Probe::kNearest, cue.ef);
+  const RecallOptions hot{
+      .k = Probe::kNearest, .ef = cue.ef, .tiers = {true, false, false}, .by_somebody = false};
+  const Recalled recalled = recall(cue.vector.data(), hot);
   std::size_t found = 0;
   std::size_t missed = 0;
   for (const Nearest::Each& each : nearest.all()) {

@@ -27,6 +27,7 @@ void adopt(PendingMemory& memory, const Decoded& decoded) {
   memory.metadata = decoded.entry.metadata;
   memory.confidence = decoded.entry.confidence;
   memory.created_at = decoded.entry.created_at;
+  memory.activation = Activation(1, memory.created_at).bits();
 }
 
 }  // namespace
@@ -113,7 +114,12 @@ void Queue::push(std::span<const std::shared_ptr<Chunk>> group) {
 
 Queue::View Queue::view() const {
   const std::lock_guard lock(mutex_);
-  return {visible(), blocks_};
+  return {visible(), blocks_, tiers_};
+}
+
+void Queue::show(std::shared_ptr<const TierView> tiers) {
+  const std::lock_guard lock(mutex_);
+  tiers_ = std::move(tiers);
 }
 
 Queue::Batch Queue::take(std::size_t most) {
@@ -138,6 +144,7 @@ void Queue::clear() {
   const std::lock_guard lock(mutex_);
   blocks_ = std::make_shared<const Blocks>();
   last_ = nullptr;
+  tiers_ = nullptr;
   todo_.clear();
   depth_.store(0, std::memory_order_relaxed);
 }

@@ -5,13 +5,13 @@
 // from any thread, and what it returns stays readable for as long as it is held.
 //
 // Invariants:
-//  (1) A memory's fields but for the atomics are written before push() and never after, but `key`, which
-//  push()'s
-//      caller writes just before.
+//  (1) A memory's fields but for the atomics are written before push() and never after, but `key`, which the
+//      caller of push() writes just before.
 //  (2) What view() returns is of one instant: it holds every memory below its snapshot that no index showed
-//  then. (3) A memory is marked kInGraph only after the hot graph shows it, and a reader may then skip it
-//  here; one that
-//      was dead before its turn came is marked kPassedOver, and stays for the readers of older snapshots.
+//      then, and the segments of the lower tiers as they were then.
+//  (3) A memory is marked kInGraph only after the hot graph shows it, and a reader may then skip it here; one
+//      that was dead before its turn came is marked kPassedOver, and stays for the readers of older
+//      snapshots.
 //  (4) A block leaves the list only when no memory in it is queued any more.
 #pragma once
 
@@ -29,10 +29,13 @@
 #include <vector>
 
 #include "base/file.h"
+#include "engine/activation.h"
 #include "engine/coder.h"
 #include "hnsw/graph.h"
 
 namespace engram::engine {
+
+struct TierView;
 
 enum class Stage : std::uint8_t { kQueued, kInGraph, kPassedOver };
 
@@ -48,6 +51,7 @@ struct PendingMemory {
   double created_at = 0.0;
   std::atomic<std::uint64_t> dead_at{hnsw::kAlive};  // the key of what replaced or forgot it
   std::atomic<Stage> stage{Stage::kQueued};
+  mutable SharedActivation activation{0};
 
   bool counts_at(std::uint64_t snapshot) const {
     return key <= snapshot && dead_at.load(std::memory_order_acquire) > snapshot;
@@ -115,8 +119,11 @@ class Queue {
   struct View {
     std::uint64_t visible;
     std::shared_ptr<const Blocks> blocks;
+    std::shared_ptr<const TierView> tiers;
   };
   View view() const;
+  // What views made from now on have as `tiers`.
+  void show(std::shared_ptr<const TierView> tiers);
 
   // The oldest chunks not yet taken, at least one and about `most` memories; nothing when there are none.
   Batch take(std::size_t most);
@@ -134,6 +141,7 @@ class Queue {
   mutable std::mutex mutex_;
   std::shared_ptr<const Blocks> blocks_ = std::make_shared<const Blocks>();
   std::shared_ptr<Block> last_;  // the block that push() fills; null when none
+  std::shared_ptr<const TierView> tiers_;
   std::deque<std::shared_ptr<Chunk>> todo_;
   std::atomic<std::size_t> depth_{0};      // written under mutex_
   std::atomic<std::uint64_t> visible_{0};  // written under mutex_

@@ -1,10 +1,9 @@
-// Reading: recall over queue and graph, get, and what tells about the store.
+// Recall: the queue, the hot graph and the segments of the lower tiers, merged.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
-#include <limits>
 
-#include "base/error.h"
 #include "base/parallel.h"
 #include "engine/pending_scan.h"
 #include "engine/store.h"
@@ -12,26 +11,49 @@
 namespace engram::engine {
 namespace {
 
-// Found in the queue (memory) or in the graph (slot).
+using Clock = std::chrono::steady_clock;
+
+// Found in the queue (memory), in a segment (segment and row), or in the graph (slot).
 struct Candidate {
   float distance;
   std::uint64_t key;
   const PendingMemory* memory;
-  hnsw::Slot slot;
+  const TierSegment* segment;
+  std::uint32_t number;  // row or slot
+
   bool operator<(const Candidate& other) const {
     return distance != other.distance ? distance < other.distance : key < other.key;
   }
+  Tier tier() const { return segment == nullptr ? Tier::kHot : segment->tier(); }
 };
+
+// When a tier that begins now has to end.
+Clock::time_point deadline_of(const RecallOptions& options, Tier tier, Clock::time_point begin) {
+  const auto after = [](Clock::time_point from, double microseconds) {
+    // A wait of a day is no different from a longer one, and fits every clock.
+    constexpr double kDay = 86'400e6;
+    if (!(microseconds < kDay)) return Clock::time_point::max();
+    return from + std::chrono::duration_cast<Clock::duration>(
+                      std::chrono::duration<double, std::micro>(std::max(0.0, microseconds)));
+  };
+  return std::min(after(Clock::now(), options.budgets_us[static_cast<std::size_t>(tier)]),
+                  after(begin, options.total_us));
+}
+
+double microseconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double, std::micro>(Clock::now() - begin).count();
+}
 
 }  // namespace
 
-// The k nearest of what the queue and the graph offer. A memory on its way from one to the other may come
+// The k nearest of what queue, graph and segments offer. A memory on its way from one to another may come
 // from both and is kept once, by its key.
 struct Store::Merge {
-  explicit Merge(std::size_t most) : k(most) {}
+  Merge(const RecallOptions& how, Queue::View&& from)
+      : options(how), begin(Clock::now()), view(std::move(from)), snapshot(view.visible - 1) {}
 
   void offer(const Candidate& candidate) {  // a heap of the k nearest, worst on top
-    if (nearest.size() < k) {
+    if (nearest.size() < options.k) {
       nearest.push_back(candidate);
       std::push_heap(nearest.begin(), nearest.end());
     } else if (candidate < nearest.front()) {
@@ -48,167 +70,165 @@ struct Store::Merge {
                                      [](const Candidate& a, const Candidate& b) { return a.key == b.key; });
     nearest.erase(doubles, nearest.end());
     std::sort(nearest.begin(), nearest.end());
-    if (nearest.size() > k) nearest.resize(k);
+    if (nearest.size() > options.k) nearest.resize(options.k);
   }
 
-  std::size_t k;
+  TierSearch& of(Tier tier) { return tiers[static_cast<std::size_t>(tier)]; }
+
+  const RecallOptions& options;
+  const Clock::time_point begin;
+  const Queue::View view;  // what the candidates point into
+  const std::uint64_t snapshot;
   std::vector<Candidate> nearest;
-  std::shared_ptr<const Queue::Blocks> blocks;  // what the candidates of the queue point into
-  std::size_t searched = 0;
-  std::size_t queued = 0;  // of them, in the queue
+  std::array<TierSearch, kTiers> tiers;
+  std::size_t queued = 0;  // memories found in the queue
 };
 
-void Store::scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const {
+void Store::scan_queue(const float* cue, Merge& merge) const {
   const Timer timer(metrics_.recall_pending);
-  PendingScan scan(*coder_, cue, snapshot, merge.k);
-  for (const std::shared_ptr<Queue::Block>& block : *merge.blocks) scan.scan(*block);
+  PendingScan scan(*coder_, cue, merge.snapshot, merge.options.k);
+  for (const std::shared_ptr<Queue::Block>& block : *merge.view.blocks) scan.scan(*block);
   for (const PendingHit& hit : scan.nearest()) {
-    merge.offer({hit.distance, hit.memory->key, hit.memory, hnsw::kNoSlot});
+    merge.offer({hit.distance, hit.memory->key, hit.memory, nullptr, hnsw::kNoSlot});
   }
-  merge.searched += scan.scored();
-  merge.queued = merge.searched;
+  merge.queued = scan.scored();
 }
 
-void Store::walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, Merge& merge) const {
+void Store::walk_hot(const float* cue, Merge& merge) const {
   const Timer timer(metrics_.recall_hot);
-  // What was scanned in the queue may come into the graph while it is walked: without room for it there, it
-  // would push out of the answer what the graph alone holds.
-  const std::size_t k = std::min(merge.k, graph_->size() + merge.queued);
+  // What was scanned in the queue, or is looked for in a segment later, may come into the graph while it is
+  // walked: without room for it there, it would push out of the answer what the graph alone holds.
+  std::size_t elsewhere = merge.queued;
+  for (const auto& segment : merge.view.tiers->segments) elsewhere += segment->file->rows();
+  const std::size_t k = std::min(merge.options.k, graph_->size() + elsewhere);
   if (k == 0) return;
   thread_local std::vector<hnsw::Hit> hits;
   hits.resize(k);
-  const std::size_t found = graph_->search(cue, k, ef, snapshot, nullptr, hits.data());
+  const std::size_t found = graph_->search(cue, k, merge.options.ef, merge.snapshot, nullptr, hits.data());
   for (std::size_t i = 0; i < found; ++i) {
-    merge.nearest.push_back({hits[i].distance, graph_->born(hits[i].slot), nullptr, hits[i].slot});
+    const hnsw::Slot slot = hits[i].slot;
+    merge.nearest.push_back({hits[i].distance, graph_->born(slot), nullptr, nullptr, slot});
   }
-  merge.searched += graph_->size();
 }
 
-Recalled Store::recall(const float* cue, std::size_t k, std::size_t ef) const {
-  const Use use = usable();
-  const Timer timer(metrics_.recall);
-  if (probe_.wanted()) probe_.offer(cue, manifest_.dim, ef);
-  const auto begin = std::chrono::steady_clock::now();
-  Recalled recalled;
-  const Readers::Reading reading(readers_);
-  Queue::View view = queue_.view();
-  if (view.visible == 0) return recalled;
-  const std::uint64_t snapshot = view.visible - 1;
-  // The queue first: what leaves it meanwhile is already in the graph.
-  Merge merge(k);
-  merge.blocks = std::move(view.blocks);
-  scan_queue(cue, snapshot, merge);
-  walk_hot(cue, ef, snapshot, merge);
-  merge.finish();
+void Store::search_hot(const float* cue, Merge& merge) const {
+  TierSearch& did = merge.of(Tier::kHot);
+  did.asked = true;
+  const Clock::time_point begin = Clock::now();
+  const Clock::time_point deadline = deadline_of(merge.options, Tier::kHot, merge.begin);
+  // The queue first, and all of it: what leaves it meanwhile is already in the graph.
+  scan_queue(cue, merge);
+  did.searched = merge.queued;
+  did.truncated = Clock::now() >= deadline && graph_->size() != 0;
+  if (!did.truncated) {
+    walk_hot(cue, merge);
+    did.searched += graph_->size();
+  }
+  did.elapsed_us = microseconds_since(begin);
+}
+
+void Store::search_tier(Tier tier, const float* cue, Merge& merge) const {
+  TierSearch& did = merge.of(tier);
+  did.asked = true;
+  const Clock::time_point begin = Clock::now();
+  TierCounters& counters = counters_[static_cast<std::size_t>(tier)];
+  tier::Query query{cue, 0, merge.options.ef, deadline_of(merge.options, tier, merge.begin)};
+  thread_local std::vector<tier::Hit> hits;
+  for (const auto& segment : merge.view.tiers->segments) {
+    if (segment->tier() != tier) continue;
+    // Of all rows, not of those that count now: more may come to life while it is searched.
+    query.k = std::min(merge.options.k, segment->file->rows());
+    hits.resize(query.k);
+    const tier::Found found =
+        segment->file->search(query, tier::LiveTest{segment->live, merge.snapshot}, hits.data());
+    for (std::size_t i = 0; i < found.count; ++i) {
+      const tier::Row row = hits[i].row;
+      merge.nearest.push_back({hits[i].distance, segment->keys[row], nullptr, segment.get(), row});
+    }
+    did.searched += segment->live.live_count();
+    did.truncated = did.truncated || found.truncated;
+    counters.pages_read.fetch_add(found.pages_read, std::memory_order_relaxed);
+    counters.pages_hit.fetch_add(found.pages_hit, std::memory_order_relaxed);
+  }
+  did.elapsed_us = microseconds_since(begin);
+}
+
+// Asks the disk for the ids of all hits at once, before they are read one by one.
+void Store::will_need(const Merge& merge) {
+  thread_local std::vector<tier::Row> rows;
+  for (const auto& segment : merge.view.tiers->segments) {
+    rows.clear();
+    for (const Candidate& hit : merge.nearest) {
+      if (hit.segment == segment.get()) rows.push_back(hit.number);
+    }
+    if (!rows.empty()) segment->file->will_need(rows);
+  }
+}
+
+void Store::name_hits(const Merge& merge, Recalled& recalled) const {
+  will_need(merge);
   recalled.hits.reserve(merge.nearest.size());
   for (const Candidate& hit : merge.nearest) {
+    SharedActivation* activation = nullptr;
     if (hit.memory != nullptr) {
-      recalled.hits.push_back({std::string(hit.memory->id), hit.key, hit.distance, hit.memory->confidence});
+      recalled.hits.push_back(
+          {std::string(hit.memory->id), hit.key, hit.distance, hit.memory->confidence, Tier::kHot});
+      activation = &hit.memory->activation;
+    } else if (hit.segment != nullptr) {
+      const tier::Segment& file = *hit.segment->file;
+      recalled.hits.push_back(
+          {file.id(hit.number), hit.key, hit.distance, file.confidence(hit.number), hit.segment->tier()});
+      activation = &hit.segment->activations[hit.number];
     } else {
-      const HotRow& row = rows_.at(hit.slot);
-      recalled.hits.push_back({row.id, hit.key, hit.distance, row.confidence});
+      const HotRow& row = rows_.at(hit.number);
+      recalled.hits.push_back({row.id, hit.key, hit.distance, row.confidence, Tier::kHot});
+      activation = &row.activation;
     }
+    if (merge.options.by_somebody) touch(*activation, merge.options.now);
+    ++recalled.tiers[static_cast<std::size_t>(recalled.hits.back().tier)].found;
   }
-  recalled.searched = merge.searched;
-  recalled.elapsed_us =
-      std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - begin).count();
+}
+
+void Store::count(const Recalled& recalled) const {
+  for (std::size_t tier = 0; tier < kTiers; ++tier) {
+    const TierSearch& did = recalled.tiers[tier];
+    if (!did.asked) continue;
+    TierCounters& counters = counters_[tier];
+    counters.recalls.fetch_add(1, std::memory_order_relaxed);
+    counters.hits.fetch_add(did.found, std::memory_order_relaxed);
+    counters.truncated.fetch_add(did.truncated ? 1 : 0, std::memory_order_relaxed);
+    counters.latencies.add(did.elapsed_us);
+  }
+}
+
+Recalled Store::recall(const float* cue, const RecallOptions& options) const {
+  const Use use = usable();
+  const Timer timer(metrics_.recall);
+  if (options.by_somebody && probe_.wanted()) probe_.offer(cue, manifest_.dim, options.ef);
+  const Readers::Reading reading(readers_);
+  Recalled recalled;
+  Queue::View view = queue_.view();
+  if (view.visible == 0) return recalled;
+  Merge merge(options, std::move(view));
+  if (options.tiers[0]) search_hot(cue, merge);
+  if (options.tiers[1]) search_tier(Tier::kWarm, cue, merge);
+  if (options.tiers[2]) search_tier(Tier::kCold, cue, merge);
+  merge.finish();
+  recalled.tiers = merge.tiers;
+  name_hits(merge, recalled);
+  if (options.by_somebody) count(recalled);
   return recalled;
 }
 
-std::vector<Recalled> Store::recall_many(const float* cues, std::size_t count, std::size_t k,
-                                         std::size_t ef) const {
+std::vector<Recalled> Store::recall_many(const float* cues, std::size_t count,
+                                         const RecallOptions& options) const {
   const Use use = usable();
   std::vector<Recalled> all(count);
   parallel_for(count, 8, thread_count(options_.threads),
                [&](std::size_t, std::size_t begin, std::size_t end) {
-                 for (std::size_t i = begin; i < end; ++i) all[i] = recall(cues + i * manifest_.dim, k, ef);
+                 for (std::size_t i = begin; i < end; ++i) all[i] = recall(cues + i * manifest_.dim, options);
                });
   return all;
-}
-
-void Store::check_vector(const float* vector, std::optional<std::size_t> row) const {
-  const float norm2 = simd::active().dot(vector, vector, manifest_.dim);
-  const bool finite = std::isfinite(norm2);
-  if (finite && (manifest_.metric != hnsw::Metric::kCosine || norm2 >= std::numeric_limits<float>::min()))
-    return;
-  const std::string which = row ? "the vector of row " + std::to_string(*row) : std::string("the vector");
-  for (std::size_t i = 0; i < manifest_.dim; ++i) {
-    if (!std::isfinite(vector[i])) {
-      throw InvalidVector(which + " holds " + (std::isnan(vector[i]) ? "NaN" : "infinity") + " at position " +
-                          std::to_string(i) + ": every element must be a finite number");
-    }
-  }
-  throw InvalidVector(
-      finite ? which +
-                   " has length zero, which has no direction to compare under metric=\"cosine\": "
-                   "leave it out, or use metric=\"l2\""
-             : which + " is too long: its squared length overflows float32; scale the vectors down");
-}
-
-std::optional<Version> Store::get(std::string_view id) const {
-  const Use use = usable();
-  const std::shared_lock lock(table_mutex_);
-  const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
-  if (place == nullptr) return std::nullopt;
-  Version version;
-  if (place->is_pending()) {
-    const PendingMemory& memory = *place->memory();
-    version.key = memory.key;
-    version.vector.assign(memory.vector, memory.vector + manifest_.dim);
-  } else {
-    version.key = graph_->born(place->slot());
-    version.vector.resize(manifest_.dim);
-    graph_->copy_vector(place->slot(), version.vector.data());
-  }
-  return version;
-}
-
-std::optional<std::uint64_t> Store::key(std::string_view id) const {
-  const Use use = usable();
-  const std::shared_lock lock(table_mutex_);
-  const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
-  return place == nullptr ? std::nullopt : std::optional(key_at(*place));
-}
-
-std::optional<Payload> Store::payload(std::string_view id, std::uint64_t key) const {
-  const Use use = usable();
-  {
-    const std::shared_lock lock(table_mutex_);
-    const Place* place = ids_->find(id, [this](Place at) { return id_at(at); });
-    if (place == nullptr || key_at(*place) != key) return std::nullopt;
-  }
-  const Uncommitted::Found found = uncommitted_.find(key);
-  if (found.memory == nullptr) return std::nullopt;
-  const PendingMemory& memory = *found.memory;
-  Payload payload{std::nullopt, std::nullopt, memory.confidence, memory.created_at};
-  if (memory.content) payload.content.emplace(*memory.content);
-  if (memory.metadata) payload.metadata.emplace(*memory.metadata);
-  return payload;
-}
-
-bool Store::contains(std::string_view id) const {
-  const Use use = usable();
-  const std::shared_lock lock(table_mutex_);
-  return ids_->find(id, [this](Place at) { return id_at(at); }) != nullptr;
-}
-
-std::size_t Store::size() const {
-  const Use use = usable();
-  const std::shared_lock lock(table_mutex_);
-  return ids_->size();
-}
-
-std::vector<std::string> Store::ids() const {
-  const Use use = usable();
-  const std::shared_lock lock(table_mutex_);
-  std::vector<std::pair<std::uint64_t, std::string_view>> found;
-  found.reserve(ids_->size());
-  ids_->for_each([&](Place place) { found.emplace_back(key_at(place), id_at(place)); });
-  std::sort(found.begin(), found.end());
-  std::vector<std::string> ids;
-  ids.reserve(found.size());
-  for (const auto& [key, id] : found) ids.emplace_back(id);
-  return ids;
 }
 
 }  // namespace engram::engine

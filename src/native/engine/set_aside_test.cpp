@@ -55,7 +55,7 @@ class SetAside : public testing::Test {
   }
 
   static std::string nearest(const Store& store, const Vector& cue) {
-    return store.recall(cue.data(), 1, 64).hits.at(0).id;
+    return store.recall(cue.data(), {.k = 1}).hits.at(0).id;
   }
 
   TemporaryFolder folder_;
@@ -107,7 +107,7 @@ TEST_F(SetAside, WhatIsReplacedMeanwhileIsNotIndexedAnyMore) {
   index(*store);
   EXPECT_EQ(store->aside(), 1U);
   EXPECT_EQ(store->retry_aside(), 0U) << "it is dead: there is nothing to index";
-  EXPECT_EQ(store->recall(Vector{2, 0, 0, 0}.data(), 5, 64).hits.size(), 1U);
+  EXPECT_EQ(store->recall(Vector{2, 0, 0, 0}.data(), {.k = 5}).hits.size(), 1U);
   EXPECT_EQ(store->stats()["queue"]["memories"], 0);
   store->verify();
 }

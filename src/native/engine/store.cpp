@@ -1,4 +1,5 @@
-// Opening, writing and waiting; recall.cpp reads, indexing.cpp moves memories from the queue to the graph.
+// Opening and closing. Beside it, what a store does while it is open: writing.cpp, reading.cpp, recall.cpp,
+// indexing.cpp, checkpoint.cpp, segments.cpp, moving.cpp, publishing.cpp, compacting.cpp, inspect.cpp.
 #include "engine/store.h"
 
 #include <random>
@@ -23,9 +24,6 @@ const char* metric_name(hnsw::Metric metric) {
   }
   return "unknown";
 }
-
-// The log takes a record of at most half its ring.
-constexpr std::size_t kRecordLimit = 8u << 20;
 
 hnsw::Options graph_options(const Options& options, const Manifest& manifest) {
   hnsw::Options graph;
@@ -61,7 +59,7 @@ void refuse_if_manifest_is_lost(FileSystem& files, const Path& folder) {
     if (!files.exists(manifest_path(folder))) refuse_lost_manifest(folder, proof);
   };
   for (const std::string& name : files.list(folder)) {
-    if (name.starts_with("hot-")) refuse("there is a checkpoint, " + name);
+    if (proves_a_store(name)) refuse("there is " + name);
   }
   if (!files.exists(log_path(folder))) return;
   wal::Options options;
@@ -74,7 +72,10 @@ void refuse_if_manifest_is_lost(FileSystem& files, const Path& folder) {
 }  // namespace
 
 Store::Store(FileSystem& files, const Options& options)
-    : files_(files), options_(options), room_({options.queue_capacity, options.queue_bytes}) {
+    : files_(files),
+      options_(options),
+      room_({options.queue_capacity, options.queue_bytes}),
+      cache_(options.page_cache_bytes) {
   options_.batch_bytes = std::min({options_.batch_bytes, kRecordLimit / 2, options_.queue_bytes / 2});
   if (options_.folder) {
     open_folder(*options_.folder);
@@ -87,6 +88,7 @@ Store::Store(FileSystem& files, const Options& options)
   ids_ = std::make_unique<IdTable>(manifest_.hash_seed);
   coder_ = std::make_unique<Coder>(manifest_.metric, manifest_.dim);
   queue_.use_codes(coder_->code_bytes());
+  queue_.show(tiers_.view());
   watch_forks(this);
 }
 
@@ -182,11 +184,19 @@ void Store::recover(const std::function<void()>& step) {
                               ", the store's log, is missing: restore it from a backup, or run `engram "
                               "repair` to keep what the checkpoint holds");
   }
+  if (!options_.read_only) {
+    static constexpr std::array<std::string_view, 4> kOurs{"hot-", "tiers-", "seg-", "moving-"};
+    remove_leftovers(kOurs);
+  }
   load_checkpoint();
+  load_segments();
   log_ = wal::Log::open(
       files_, folder, log_options(options_), manifest_.checkpoint_lsn,
       [&](const wal::Record& record) { replay(record, step); }, on_commit);
+  check_segments_end();
   while (queue_.has_work()) step();
+  load_activations();
+  touched_.store(false, std::memory_order_relaxed);
   // The manifest comes last: until it is there, the folder is a creation that was cut short.
   if (created_) write_manifest(files_, *options_.folder, manifest_);
 }
@@ -229,159 +239,6 @@ Store::Use Store::writable() const {
   return use;
 }
 
-Load Store::load_of(const Chunk& chunk) const {
-  const std::size_t each = sizeof(PendingMemory) + coder_->code_bytes();
-  return {chunk.weight(), sizeof(Chunk) + chunk.payload.size() + chunk.memories.size() * each};
-}
-
-void Store::wait_for_room(Load load, std::optional<Seconds> timeout) {
-  if (room_.take(load, timeout, options_.on_wait)) return;
-  const Load taken = room_.taken();
-  throw QueueFull("the queue of memories to be indexed stayed full (" + std::to_string(taken.memories) +
-                  " of queue_capacity " + std::to_string(options_.queue_capacity) + ", " +
-                  std::to_string(taken.bytes) + " bytes of queue_bytes " +
-                  std::to_string(options_.queue_bytes) +
-                  "): nothing was stored; try again, or raise timeout");
-}
-
-std::uint64_t Store::append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
-                            std::optional<Seconds> timeout) {
-  const Use use = writable();
-  const Timer timer(metrics_.store);
-  const Load load = load_of(*chunk);
-  wait_for_room(load, timeout);
-  try {
-    // The context points into this frame, which outlives the commit: append() returns after it.
-    return log_->append(chunk->payload, sync, reinterpret_cast<std::uint64_t>(&chunk));
-  } catch (...) {
-    room_.give_back(load);
-    throw;
-  }
-}
-
-std::uint64_t Store::put(std::vector<std::byte> payload, std::optional<wal::Sync> sync,
-                         std::optional<Seconds> timeout) {
-  return append(make_chunk(std::move(payload), manifest_.dim, "this call", *coder_), sync, timeout);
-}
-
-std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wal::Sync> sync) {
-  const Use use = writable();
-  if (!contains(id)) return std::nullopt;
-  Entry entry;
-  entry.op = Op::kForget;
-  entry.id = id;
-  std::vector<std::byte> payload;
-  encode(entry, manifest_.dim, payload);
-  const std::shared_ptr<Chunk> chunk = make_chunk(std::move(payload), manifest_.dim, "this call", *coder_);
-  const std::uint64_t lsn = append(chunk, sync, std::nullopt);
-  // Another thread may have forgotten it since contains().
-  return chunk->forgot ? std::optional(lsn) : std::nullopt;
-}
-
-// Runs in the committing leader, group after group.
-void Store::commit(std::span<const wal::Record> group) {
-  std::vector<std::shared_ptr<Chunk>> chunks;
-  chunks.reserve(group.size());
-  {
-    // Held until the group is visible: whoever sees a version in the table must find it in a recall that
-    // begins afterwards, and what the group replaced must not leave the queue before.
-    const std::unique_lock lock(table_mutex_);
-    const auto now = std::chrono::steady_clock::now();
-    for (const wal::Record& record : group) {
-      chunks.push_back(*reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context));
-      apply(*chunks.back(), record.lsn);
-      chunks.back()->visible_at = now;
-    }
-    uncommitted_.push(chunks);  // first: once it is visible, its texts are looked for there
-    queue_.push(chunks);
-  }
-  metrics_.queue_depth.record(queue_.depth());
-  const std::lock_guard lock(progress_mutex_);
-  progress_.notify_all();
-}
-
-void Store::apply(Chunk& chunk, std::uint64_t lsn) {
-  chunk.last_key = lsn;
-  for (PendingMemory& memory : chunk.memories) {
-    memory.key = lsn + memory.entry_offset;
-    chunk.last_key = memory.key;
-    apply_store(chunk, memory);
-  }
-  if (!chunk.forgotten.empty()) apply_forget(chunk);
-}
-
-void Store::apply_store(Chunk& chunk, PendingMemory& memory) {
-  const auto at = [this](Place place) { return id_at(place); };
-  if (Place* there = ids_->find(memory.id, at)) {
-    supersede(*there, memory.key, chunk);
-    *there = Place::pending(&memory);
-  } else {
-    ids_->add(memory.id, Place::pending(&memory), at);
-  }
-}
-
-void Store::apply_forget(Chunk& chunk) {
-  Place* there = ids_->find(chunk.forgotten, [this](Place place) { return id_at(place); });
-  chunk.forgot = there != nullptr;
-  if (there == nullptr) return;
-  supersede(*there, chunk.last_key, chunk);
-  ids_->erase(there);
-}
-
-void Store::supersede(Place place, std::uint64_t key, Chunk& by) {
-  by.retired.push_back(key_at(place));
-  if (place.is_pending()) {
-    place.memory()->dead_at.store(key, std::memory_order_release);
-  } else {
-    graph_->set_dead_at(place.slot(), key);
-    dead_.push_back(place.slot());
-  }
-}
-
-std::string_view Store::id_at(Place place) const {
-  return place.is_pending() ? place.memory()->id : std::string_view(rows_.at(place.slot()).id);
-}
-
-std::uint64_t Store::key_at(Place place) const {
-  return place.is_pending() ? place.memory()->key : graph_->born(place.slot());
-}
-
-std::size_t Store::text_limit() const {
-  constexpr std::size_t kSlack = 128;  // the record's header and the padding
-  return kRecordLimit - kSlack - kEntryHeaderBytes - manifest_.dim * sizeof(float);
-}
-
-bool Store::wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout) {
-  const Use use = usable();
-  std::optional<std::chrono::nanoseconds> most;
-  if (timeout) most = std::chrono::duration_cast<std::chrono::nanoseconds>(*timeout);
-  return log_->wait_durable(lsn, most);
-}
-
-bool Store::wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const {
-  const Use use = usable();
-  std::unique_lock lock(progress_mutex_);
-  const auto ready = [&] { return closed_ || indexed_lsn() > lsn; };
-  if (!wait_sliced(lock, progress_, timeout, options_.on_wait, ready)) return false;
-  if (indexed_lsn() > lsn) return true;
-  throw StoreClosed("the store was closed while the call waited for its index");
-}
-
-void Store::flush() {
-  const Use use = usable();
-  log_->flush();
-}
-
-std::uint64_t Store::end_lsn() const {
-  const Use use = usable();
-  return log_->end_lsn();
-}
-
-std::uint64_t Store::synced_lsn() const {
-  const Use use = usable();
-  return log_->synced_lsn();
-}
-
 void Store::close() {
   if (forked_ || closed_.exchange(true)) return;
   {
@@ -393,11 +250,16 @@ void Store::close() {
   probe_.stop();
   const auto release = [this] {
     users_.wait_until_gone();
+    try {
+      if (log_ != nullptr && !log_->failed() && !options_.read_only) save_activations();
+    } catch (const std::exception&) {  // NOLINT: what is lost is how alive memories were
+    }
+    queue_.clear();
+    uncommitted_.clear();
+    tiers_.clear();
     graph_.reset();
     ids_.reset();
     rows_.clear();
-    queue_.clear();
-    uncommitted_.clear();
     log_.reset();
     lock_.reset();
   };

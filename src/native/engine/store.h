@@ -1,16 +1,18 @@
-// One store: the log, the queue, the hot graph and the table of ids, tied together so that a memory is
-// visible when its call returns and stays until it is replaced or forgotten.
+// One store: the log, the queue, the hot graph, the segments of the lower tiers and the table of ids, tied
+// together so that a memory is visible when its call returns and stays until it is replaced or forgotten.
 //
 // Thread-safety: everything from any thread, but open (the constructor), recover() and close(), which come
-// from one; no lock is held around the walk of a recall.
+// from one; no lock is held around the walk of a recall. The order of locks: moving_mutex_, index_mutex_,
+// table_mutex_, the queue's own.
 //
 // Invariants:
 //  (1) Visibility moves in LSN order: a recall that begins when `visible` is V shows exactly the versions
-//  with
-//      key < V that nothing with key < V replaced or forgot, each once.
+//      with key < V that nothing with key < V replaced or forgot, each once.
 //  (2) A memory is shown by the hot graph before the queue lets go of it; recalls read the queue first.
 //  (3) A slot is taken out of the graph only after every recall that could count it has ended.
-//  (4) In the child of a fork every call throws, and nothing touches the files.
+//  (4) A memory that moves is shown in its new tier before its old one lets go of it: the copy there is dead
+//      for snapshots from `visible` as of the move on, and goes when no older recall is left.
+//  (5) In the child of a fork every call throws, and nothing touches the files.
 #pragma once
 
 #include <atomic>
@@ -23,30 +25,40 @@
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
+#include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/file.h"
 #include "base/parallel.h"
 #include "engine/coder.h"
+#include "engine/compaction.h"
 #include "engine/entry.h"
 #include "engine/hot_rows.h"
 #include "engine/ids.h"
 #include "engine/lock.h"
 #include "engine/manifest.h"
 #include "engine/metrics.h"
+#include "engine/moving.h"
 #include "engine/probe.h"
 #include "engine/queue.h"
 #include "engine/readers.h"
+#include "engine/recalled.h"
 #include "engine/room.h"
 #include "engine/rows_file.h"
+#include "engine/tiers.h"
+#include "engine/tombstones.h"
 #include "engine/uncommitted.h"
 #include "hnsw/graph.h"
 #include "simd/kernels.h"
 #include "wal/log.h"
 
 namespace engram::engine {
+
+inline constexpr std::size_t kRecordLimit = 8u << 20;  // the log takes a record of at most half its ring
 
 struct Options {
   std::optional<Path> folder;  // none: in RAM, without a log
@@ -62,23 +74,12 @@ struct Options {
   std::size_t ef_construction = 200;
   std::uint64_t seed = 0;
   std::size_t threads = 0;
+  std::size_t page_cache_bytes = 64u << 20;
+  double half_life = 7 * 24 * 3600;  // seconds in which a memory's activation halves
   // Called now and then, without a lock, while a call waits for room; may throw to give the wait up.
   std::function<void()> on_wait = [] {};
   // For tests: called before a memory is put into the graph, from many threads; may throw in its place.
   std::function<void(std::string_view id)> before_insert;
-};
-
-struct Found {
-  std::string id;
-  std::uint64_t key;
-  float distance;
-  double confidence;
-};
-
-struct Recalled {
-  std::vector<Found> hits;  // nearest first
-  std::size_t searched = 0;
-  double elapsed_us = 0;
 };
 
 struct Version {
@@ -116,16 +117,16 @@ class Store {
                     std::optional<Seconds> timeout);
   std::optional<std::uint64_t> forget(std::string_view id, std::optional<wal::Sync> sync);
 
-  std::optional<Version> get(std::string_view id) const;
+  // `now` (seconds since 1970) is when the memory was got.
+  std::optional<Version> get(std::string_view id, double now) const;
   std::optional<std::uint64_t> key(std::string_view id) const;  // of the current version
   std::optional<Payload> payload(std::string_view id, std::uint64_t key) const;
   bool contains(std::string_view id) const;
   std::size_t size() const;
   std::vector<std::string> ids() const;
 
-  Recalled recall(const float* cue, std::size_t k, std::size_t ef) const;
-  std::vector<Recalled> recall_many(const float* cues, std::size_t count, std::size_t k,
-                                    std::size_t ef) const;
+  Recalled recall(const float* cue, const RecallOptions& options) const;
+  std::vector<Recalled> recall_many(const float* cues, std::size_t count, const RecallOptions& options) const;
 
   // The indexer's side. take() waits up to `timeout` for work; an empty batch means none came.
   Queue::Batch take(std::size_t most, Seconds timeout);
@@ -153,6 +154,18 @@ class Store {
   std::uint64_t checkpoint();
   std::uint64_t checkpoint_lsn() const;
 
+  // What must be in the catalog, durably: every memory whose record the log need not hold any more, or that
+  // lies in a segment, has a smaller key.
+  std::uint64_t catalog_lsn() const;
+
+  // Where every memory that is indexed lies, and how alive it is.
+  TierTable tier_table(double now) const;
+  // Moves memories, named by their keys, to other tiers; those whose key is not below `catalog_lsn` (durable
+  // in the catalog), that have changed meanwhile or that are there already stay. One call at a time; others
+  // wait. Errors: as writes; IoError, OutOfSpace, CorruptionError (nothing has moved); InvalidInput (in RAM).
+  MoveReport move(std::span<const std::uint64_t> keys, std::span<const Tier> targets, const MoveOptions& how);
+  // Rewrites segments of which much is dead and merges those of a tier that has too many. Errors: as move().
+  CompactReport compact(const MoveOptions& how);
   bool wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout);
   bool wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const;
   void flush();
@@ -185,8 +198,15 @@ class Store {
   struct Merge;
   static constexpr std::size_t kMostRows = 8192;
 
-  std::string_view id_at(Place place) const;
+  // Reading a place; table_mutex_ held.
+  bool is_at(Place place, std::string_view id) const noexcept;
+  std::string id_at(Place place) const;  // CorruptionError
   std::uint64_t key_at(Place place) const;
+  bool alive_at(Place place) const;  // to recalls that begin now
+  SharedActivation& activation_at(Place place) const;
+  Place* find(std::string_view id);
+  const Place* find(std::string_view id) const;
+
   // A call that is under way: while one lives, close() lets go of nothing.
   using Use = Readers::Reading;
   [[nodiscard]] Use usable() const;    // throws StoreClosed, or Error in a forked child
@@ -205,14 +225,60 @@ class Store {
   void apply_store(Chunk& chunk, PendingMemory& memory);
   void apply_forget(Chunk& chunk);
   void supersede(Place place, std::uint64_t key, Chunk& by);
+  void leave(Place place, std::uint64_t dead_at);
   void replay(const wal::Record& record, const std::function<void()>& step);
 
   RowColumns rows_below(std::uint64_t lsn) const;
-  void remove_old_checkpoints();
+  void adopt_manifest(Manifest next);
+  void refuse_while_aside() const;
   void load_checkpoint();
   void adopt_rows(const RowColumns& rows);
 
   void compare(const Probe::Cue& cue);
+
+  // segments.cpp
+  enum class Promoted { kDead, kAlive };  // how rows that were promoted since the last checkpoint are written
+  void remove_leftovers(std::span<const std::string_view> beginnings);
+  void load_segments();
+  void adopt_segment(TierSegment& segment);
+  void adopt_row(TierSegment& segment, tier::Row row);
+  bool same_id(const TierSegment& segment, tier::Row row, Place place) const;
+  void check_segments_end() const;
+  // How alive each memory is; a store that is opened without that file begins anew.
+  void save_activations() const;
+  void load_activations();
+  void touch(SharedActivation& activation, double now) const;
+  bool counts_on_disk(Place place) const;
+  std::vector<Tombstones> tombstones_now(std::uint64_t& visible, std::span<const Arrival> arrivals,
+                                         Promoted promoted) const;
+
+  // moving.cpp, compacting.cpp
+  class Pace;
+  class Cargo;
+  struct Request;
+  void check_movable() const;
+  Request sort_out(std::span<const std::uint64_t> keys, std::span<const Tier> targets, const TierView& view,
+                   std::uint64_t below, MoveReport& report) const;
+  void fill(Cargo& cargo, std::span<const Place> places, const TierView& view, Pace& pace) const;
+  static const TierSegment& segment_of(Place place, const TierView& view);
+  std::vector<Arrival> seal_all(const Request& request, const TierView& view, Pace& pace);
+  Arrival seal(const Cargo& cargo, Pace& pace);
+  void discard_files(std::span<const Arrival> arrivals);
+  void promote(std::span<const Place> places, const TierView& view, Pace& pace, MoveReport& report);
+  Promotion read_for_promotion(Place from, const TierView& view) const;
+  void promote(std::span<const Promotion> promotions, MoveReport& report);
+  void show_promoted(const Promotion& promotion, hnsw::Slot slot, MoveReport& report);
+  std::vector<tier::Row> rows_to_keep(const TierSegment& segment) const;
+  std::vector<SegmentSize> segment_sizes(const TierView& view) const;
+  void rewrite(std::span<const std::shared_ptr<TierSegment>> leaving, Pace& pace, CompactReport& report);
+
+  // publishing.cpp
+  void exchange(std::span<Arrival> arrivals, std::span<const std::shared_ptr<TierSegment>> leaving,
+                MoveReport& report);
+  std::uint64_t write_dead(const std::vector<Tombstones>& dead);
+  void show(std::span<Arrival> arrivals, std::span<const std::shared_ptr<TierSegment>> leaving,
+            MoveReport& report);
+  void show_row(TierSegment& segment, tier::Row row, Place from, MoveReport& report);
 
   void insert(PendingMemory& memory);
   bool try_insert(PendingMemory& memory);
@@ -220,8 +286,21 @@ class Store {
   void publish(PendingMemory& memory);
   void retire_dead();
 
-  void scan_queue(const float* cue, std::uint64_t snapshot, Merge& merge) const;
-  void walk_hot(const float* cue, std::size_t ef, std::uint64_t snapshot, Merge& merge) const;
+  // inspect.cpp
+  std::map<std::string, double> tier_stats(Tier tier) const;
+  std::shared_ptr<const TierView> verify_places(std::map<std::string, std::size_t>& checked) const;
+  void verify_vector(std::uint64_t hash, Place place) const;
+  std::string name() const;
+  [[noreturn]] void refuse_place(Place place, const char* what) const;
+
+  // recall.cpp
+  void search_hot(const float* cue, Merge& merge) const;
+  void scan_queue(const float* cue, Merge& merge) const;
+  void walk_hot(const float* cue, Merge& merge) const;
+  void search_tier(Tier tier, const float* cue, Merge& merge) const;
+  static void will_need(const Merge& merge);
+  void name_hits(const Merge& merge, Recalled& recalled) const;
+  void count(const Recalled& recalled) const;
 
   FileSystem& files_;
   Options options_;
@@ -241,12 +320,29 @@ class Store {
   mutable Readers readers_;  // recalls
   mutable Readers users_;    // calls of any kind
 
+  mutable tier::PageCache cache_;
+  mutable std::array<TierCounters, kTiers> counters_;
+  mutable std::atomic<bool> touched_{false};  // whether an activation is other than it was saved
+
   mutable std::shared_mutex table_mutex_;  // guards ids_ and the pairing of a place with dead_at
-  std::vector<hnsw::Slot> dead_;           // superseded, still in the graph; guarded by table_mutex_
+  Tiers tiers_;                            // guarded by table_mutex_
+  std::vector<hnsw::Slot> dead_;           // superseded or moved, still in the graph; guarded by table_mutex_
+  bool rows_died_ = false;                 // rows of segments did; guarded by table_mutex_
   std::atomic<std::uint64_t> indexed_{0};  // everything below is in the graph
-  mutable std::mutex index_mutex_;         // one batch is indexed at a time
-  std::vector<hnsw::Slot> aging_;          // dead, waiting for the recalls of then to end; indexer's
-  int ages_ = 0;
+  std::mutex moving_mutex_;                // one move or compaction at a time
+  mutable std::mutex index_mutex_;         // guards all below, and the graph while it is saved
+  struct Aging {                           // what died, waiting for the recalls of then to end
+    std::vector<hnsw::Slot> slots;
+    std::uint64_t visible = 0;
+    bool any = false;
+    int turns = 0;
+  };
+  Aging aging_;
+  std::unordered_set<hnsw::Slot> moved_out_;  // of the dead slots, those whose memory lives on in a segment
+  // By key: the row of a memory that was promoted, and which no checkpoint holds in the graph yet.
+  std::unordered_map<std::uint64_t, Place> promoted_;
+  std::uint64_t used_generation_ = 0;  // by files of a checkpoint or of dead rows, also by one that failed
+  std::uint64_t used_segment_ = 0;     // the same of segments; guarded by moving_mutex_
 
   struct Aside {
     std::shared_ptr<Chunk> chunk;  // keeps the memory

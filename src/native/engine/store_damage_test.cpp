@@ -71,6 +71,11 @@ bool is_segment(const Path& path) {
   return path.extension() == ".wal";
 }
 
+// Without it memories begin anew to be more or less alive.
+bool is_activation(const Path& path) {
+  return path.filename() == "activation";
+}
+
 TEST(StoreDamage, EverySingleBitFlipIsHarmlessOrRefused) {
   const Damaged made;
   std::size_t refused = 0;
@@ -104,7 +109,7 @@ TEST(StoreDamage, EveryTruncationIsAPrefixOrRefused) {
       files->open(path, OpenMode::kReadWrite)->truncate(size);
       const std::optional<std::size_t> prefix = made.opened(*files, path);
       if (!is_segment(path)) {
-        ASSERT_FALSE(prefix.has_value());
+        ASSERT_EQ(prefix.has_value(), is_activation(path));
       }
       if (testing::Test::HasFailure()) return;
     }
@@ -121,7 +126,7 @@ TEST(StoreDamage, AMissingFileIsRefused) {
     const std::optional<std::size_t> prefix = made.opened(*files, path);
     // The segment that is written last may be lost unnoticed only while nothing in it was proven synced.
     if (!is_segment(path)) {
-      EXPECT_FALSE(prefix.has_value());
+      EXPECT_EQ(prefix.has_value(), is_activation(path));
     }
   }
 }

@@ -70,7 +70,7 @@ Vector random_vector(std::mt19937_64& random) {
 // distance.
 std::map<std::string, float> everything(const Store& store, const Vector& cue) {
   std::map<std::string, float> seen;
-  for (const Found& hit : store.recall(cue.data(), store.size() + 10, 64).hits) {
+  for (const Found& hit : store.recall(cue.data(), {.k = store.size() + 10}).hits) {
     EXPECT_TRUE(seen.emplace(hit.id, hit.distance).second) << hit.id << " came twice";
   }
   return seen;
@@ -83,7 +83,7 @@ void expect_same(const Store& store, const Model& model, const Vector& cue) {
   const std::map<std::string, float> seen = everything(store, cue);
   ASSERT_EQ(seen.size(), model.size());
   for (const auto& [id, vector] : model) {
-    const std::optional<Version> version = store.get(id);
+    const std::optional<Version> version = store.get(id, 0);
     ASSERT_TRUE(version.has_value()) << id;
     ASSERT_EQ(std::memcmp(version->vector.data(), vector.data(), sizeof vector), 0) << id;
     float expected = 0;
@@ -150,7 +150,7 @@ TEST(Store, ABatchIsOneRecordWithAKeyForEachMemory) {
   }
   store->put(std::move(payload), std::nullopt, std::nullopt);
   expect_same(*store, {{"a", second}, {"b", second}}, {});
-  EXPECT_NE(store->get("a")->key, store->get("b")->key);
+  EXPECT_NE(store->get("a", 0)->key, store->get("b", 0)->key);
   drain(*store);
   expect_same(*store, {{"a", second}, {"b", second}}, {});
 }
@@ -216,7 +216,8 @@ TEST(Store, ACheckpointHoldsWhatWasIndexedAndTheLogTheRest) {
     store->verify();
     if (round == 0) store->checkpoint();
   }
-  EXPECT_EQ(FileSystem::system().list(folder.path() / "store").size(), 5u);  // hot-2.*, lock, manifest, wal
+  EXPECT_EQ(FileSystem::system().list(folder.path() / "store").size(),
+            6u);  // activation, hot-2.*, lock, manifest, wal
 }
 
 TEST(Store, ACheckpointFileThatIsMissingOrFlippedIsNamed) {
@@ -323,8 +324,8 @@ TEST(Store, EveryCallAfterCloseSaysSo) {
   store->close();
   const Vector cue{};
   EXPECT_THROW(put(*store, "b", {1}), StoreClosed);
-  EXPECT_THROW(store->recall(cue.data(), 1, 64), StoreClosed);
-  EXPECT_THROW(store->get("a"), StoreClosed);
+  EXPECT_THROW(store->recall(cue.data(), {}), StoreClosed);
+  EXPECT_THROW(store->get("a", 0), StoreClosed);
   EXPECT_THROW(store->flush(), StoreClosed);
   EXPECT_TRUE(store->take(1, Seconds(1)).chunks.empty());
 }

@@ -119,9 +119,9 @@ inline std::size_t run(FileSystem& files, const std::vector<Operation>& operatio
 inline bool holds(const Store& store, const Model& model) {
   if (store.size() != model.size()) return false;
   const Vector cue{};
-  if (store.recall(cue.data(), model.size() + 5, 64).hits.size() != model.size()) return false;
+  if (store.recall(cue.data(), {.k = model.size() + 5}).hits.size() != model.size()) return false;
   for (const auto& [id, vector] : model) {
-    const std::optional<Version> version = store.get(id);
+    const std::optional<Version> version = store.get(id, 0);
     if (!version || std::memcmp(version->vector.data(), vector.data(), sizeof vector) != 0) return false;
   }
   return true;

@@ -70,6 +70,10 @@ void Graph::copy_vector(Slot slot, float* out) const {
   if (floats != out) std::memcpy(out, floats, impl_->options.dim * sizeof(float));
 }
 
+const float* Graph::vector(Slot slot) const {
+  return impl_->options.scalar == Scalar::kF32 ? impl_->nodes.floats(slot, nullptr) : nullptr;
+}
+
 std::size_t Graph::search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
                           const Keep* keep, Hit* out, double share) const {
   return impl_->search(query, k, ef, snapshot, keep, out, share);

@@ -55,6 +55,8 @@ class Graph {
 
   // The vector as it was stored (converted from bf16 / f16 when kept so), `dim` floats.
   void copy_vector(Slot slot, float* out) const;
+  // The same where it lies; null when it is kept as bf16 or f16.
+  const float* vector(Slot slot) const;
 
   // The k nearest slots that count at `snapshot` and pass `keep` (null: all), nearest first; returns how
   // many. ef: breadth of the walk in candidates, raised to k. Takes no allocation in the steady state.

@@ -9,6 +9,7 @@
 #include "engine/store.h"
 #include "python/bind_indexing.h"
 #include "python/bind_metrics.h"
+#include "python/bind_tiers.h"
 #include "python/bindings.h"
 #include "python/gil.h"
 
@@ -23,6 +24,9 @@ using Floats = py::array_t<float, py::array::c_style>;
 using OptionalText = std::optional<std::string_view>;
 using NoGil = py::call_guard<Released>;
 
+constexpr std::array<double, engine::kTiers> kNoBudgets{engine::kNoLimit, engine::kNoLimit, engine::kNoLimit};
+constexpr unsigned kAllTiers = 7;
+
 hnsw::Metric metric_of(const std::string& name) {
   if (name == "cosine") return hnsw::Metric::kCosine;
   if (name == "l2") return hnsw::Metric::kL2;
@@ -33,6 +37,10 @@ hnsw::Metric metric_of(const std::string& name) {
 const char* name_of(hnsw::Metric metric) {
   constexpr std::array<const char*, 3> kNames{"cosine", "l2", "ip"};
   return kNames.at(static_cast<std::size_t>(metric));
+}
+
+const char* name_of(engine::Tier tier) {
+  return engine::kTierNames[static_cast<std::size_t>(tier)];
 }
 
 wal::Sync sync_of(const std::string& name) {
@@ -74,7 +82,8 @@ std::unique_ptr<Store> open_store(const std::optional<Path>& path, std::optional
                                   const std::optional<std::string>& metric, const std::string& fsync,
                                   double fsync_interval_ms, bool read_only, std::size_t queue_capacity,
                                   std::size_t queue_bytes, std::size_t batch_bytes, std::size_t m,
-                                  std::size_t ef_construction, std::uint64_t seed, std::size_t threads) {
+                                  std::size_t ef_construction, std::uint64_t seed, std::size_t threads,
+                                  std::size_t page_cache_bytes, double half_life) {
   engine::Options options;
   if (path) options.folder = *path;
   options.dim = dim;
@@ -89,6 +98,10 @@ std::unique_ptr<Store> open_store(const std::optional<Path>& path, std::optional
   options.ef_construction = ef_construction;
   options.seed = seed;
   options.threads = threads;
+  options.page_cache_bytes = page_cache_bytes;
+  if (!(half_life > 0))
+    throw InvalidInput("half_life is " + std::to_string(half_life) + ": give seconds above 0");
+  options.half_life = half_life;
   options.on_wait = check_signals;
   const Released released;
   return std::make_unique<Store>(FileSystem::system(), options);
@@ -185,11 +198,11 @@ py::tuple put_chunk(Store& store, std::size_t begin, const py::list& ids, const 
   return py::make_tuple(lsn, offsets.size());
 }
 
-py::object get(const Store& store, std::string_view id) {
+py::object get(const Store& store, std::string_view id, double now) {
   std::optional<engine::Version> version;
   {
     const Released released;
-    version = store.get(id);
+    version = store.get(id, now);
   }
   if (!version) return py::none();
   Floats vector(static_cast<py::ssize_t>(version->vector.size()));
@@ -209,20 +222,37 @@ void check_cue(const Store& store, const float* cue, std::size_t count) {
   }
 }
 
-engine::Recalled recall(const Store& store, const Floats& cue, std::size_t k, std::size_t ef) {
+engine::RecallOptions recall_options(std::size_t k, std::size_t ef, double now,
+                                     const std::array<double, engine::kTiers>& budgets_us, double total_us,
+                                     unsigned tiers) {
+  engine::RecallOptions options;
+  options.k = k;
+  options.ef = ef;
+  options.now = now;
+  options.budgets_us = budgets_us;
+  options.total_us = total_us;
+  for (std::size_t tier = 0; tier < engine::kTiers; ++tier) options.tiers[tier] = (tiers >> tier & 1) != 0;
+  return options;
+}
+
+engine::Recalled recall(const Store& store, const Floats& cue, std::size_t k, std::size_t ef, double now,
+                        const std::array<double, engine::kTiers>& budgets_us, double total_us,
+                        unsigned tiers) {
   const float* row = row_of(store, cue);
   const Released released;
   check_cue(store, row, 1);
-  return store.recall(row, k, ef);
+  return store.recall(row, recall_options(k, ef, now, budgets_us, total_us, tiers));
 }
 
 std::vector<engine::Recalled> recall_many(const Store& store, const Floats& cues, std::size_t k,
-                                          std::size_t ef) {
+                                          std::size_t ef, double now,
+                                          const std::array<double, engine::kTiers>& budgets_us,
+                                          double total_us, unsigned tiers) {
   const float* rows = rows_of(store, cues);
   const auto count = static_cast<std::size_t>(cues.shape(0));
   const Released released;
   check_cue(store, rows, count);
-  return store.recall_many(rows, count, k, ef);
+  return store.recall_many(rows, count, recall_options(k, ef, now, budgets_us, total_us, tiers));
 }
 
 // One list of what `part` picks from each hit.
@@ -231,6 +261,16 @@ py::list column(const engine::Recalled& recalled, Part&& part) {
   py::list values(recalled.hits.size());
   for (std::size_t i = 0; i < recalled.hits.size(); ++i) values[i] = part(recalled.hits[i]);
   return values;
+}
+
+py::dict searched(const engine::Recalled& recalled) {
+  py::dict tiers;
+  for (std::size_t tier = 0; tier < engine::kTiers; ++tier) {
+    const engine::TierSearch& did = recalled.tiers[tier];
+    if (!did.asked) continue;
+    tiers[engine::kTierNames[tier]] = py::make_tuple(did.searched, did.found, did.elapsed_us, did.truncated);
+  }
+  return tiers;
 }
 
 void bind_found(py::module_& module) {
@@ -248,14 +288,12 @@ void bind_found(py::module_& module) {
                              [](const Recalled& r) {
                                return column(r, [](const Found& f) { return py::float_(f.confidence); });
                              })
-      .def_property_readonly(
-          "tiers", [](const Recalled& r) { return column(r, [](const Found&) { return py::str("hot"); }); })
-      .def_property_readonly("complete", [](const Recalled&) { return true; })
-      .def_property_readonly("searched", [](const Recalled& r) {
-        py::dict tiers;
-        tiers["hot"] = py::make_tuple(r.searched, r.hits.size(), r.elapsed_us, false);
-        return tiers;
-      });
+      .def_property_readonly("tiers",
+                             [](const Recalled& r) {
+                               return column(r, [](const Found& f) { return py::str(name_of(f.tier)); });
+                             })
+      .def_property_readonly("complete", &Recalled::complete)
+      .def_property_readonly("searched", &searched);
 }
 
 // The ids of a store as they were at some moment, handed out in pieces.
@@ -295,7 +333,7 @@ void bind_writes(py::class_<Store>& store) {
 }
 
 void bind_reads(py::class_<Store>& store) {
-  store.def("get", &get, py::arg("id"))
+  store.def("get", &get, py::arg("id"), py::arg("now") = 0.0)
       .def("payload", &payload, py::arg("id"), py::arg("key"))
       .def("key", &Store::key, py::arg("id"), NoGil())
       .def("__contains__", &Store::contains, py::arg("id"), NoGil())
@@ -303,8 +341,12 @@ void bind_reads(py::class_<Store>& store) {
       .def("ids", &Store::ids, NoGil())
       .def(
           "id_list", [](const Store& self) { return std::make_unique<Ids>(Ids{self.ids()}); }, NoGil())
-      .def("recall", &recall, py::arg("cue").noconvert(), py::arg("k"), py::arg("ef"))
-      .def("recall_many", &recall_many, py::arg("cues").noconvert(), py::arg("k"), py::arg("ef"));
+      .def("recall", &recall, py::arg("cue").noconvert(), py::arg("k"), py::arg("ef"), py::arg("now") = 0.0,
+           py::arg("budgets_us") = kNoBudgets, py::arg("total_us") = engine::kNoLimit,
+           py::arg("tiers") = kAllTiers)
+      .def("recall_many", &recall_many, py::arg("cues").noconvert(), py::arg("k"), py::arg("ef"),
+           py::arg("now") = 0.0, py::arg("budgets_us") = kNoBudgets, py::arg("total_us") = engine::kNoLimit,
+           py::arg("tiers") = kAllTiers);
 }
 
 void bind_waits(py::class_<Store>& store) {
@@ -335,7 +377,8 @@ void bind_store(py::module_& module) {
       .def(py::init(&open_store), py::arg("path"), py::arg("dim"), py::arg("metric"), py::kw_only(),
            py::arg("fsync"), py::arg("fsync_interval_ms"), py::arg("read_only"), py::arg("queue_capacity"),
            py::arg("queue_bytes"), py::arg("batch_bytes"), py::arg("m"), py::arg("ef_construction"),
-           py::arg("seed"), py::arg("threads"))
+           py::arg("seed"), py::arg("threads"), py::arg("page_cache_bytes") = std::size_t{64} << 20,
+           py::arg("half_life") = 7 * 86'400.0)
       .def_property_readonly("dim", &Store::dim)
       .def_property_readonly("metric", [](const Store& self) { return name_of(self.metric()); })
       .def_property_readonly("created", &Store::created)
@@ -345,6 +388,7 @@ void bind_store(py::module_& module) {
       .def_property_readonly("synced_lsn", &Store::synced_lsn)
       .def_property_readonly("indexed_lsn", &Store::indexed_lsn)
       .def_property_readonly("checkpoint_lsn", py::cpp_function(&Store::checkpoint_lsn, NoGil()))
+      .def_property_readonly("catalog_lsn", py::cpp_function(&Store::catalog_lsn, NoGil()))
       .def("stats", &Store::stats, NoGil())
       .def("verify", &Store::verify, NoGil())
       .def("close", &Store::close, NoGil());
@@ -353,6 +397,7 @@ void bind_store(py::module_& module) {
   bind_metrics(module, store);
   bind_writes(store);
   bind_reads(store);
+  bind_tiers(store);
 }
 
 }  // namespace engram::python

@@ -1,0 +1,133 @@
+// What a move or a compaction carries: the memories that will make up one segment, and the pace at which they
+// may be written.
+//
+// Thread-safety: none; each belongs to the call that moves.
+//
+// Invariants: what a Cargo's rows point to stays for as long as it lives and its caller holds the graph's pin
+// and the view from which it took them.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <deque>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "engine/scratch.h"
+#include "engine/store.h"
+
+namespace engram::engine {
+
+// Keeps a move from writing faster than it may, and ends it when the store is closed or its caller wants to.
+class Store::Pace {
+  using Clock = std::chrono::steady_clock;
+
+ public:
+  Pace(const Store& store, const MoveOptions& how) : store_(store), how_(how) {}
+
+  void breathe(std::uint64_t bytes) {
+    written_ += bytes;
+    look();
+    while (seconds() * how_.bytes_per_second < static_cast<double>(written_)) {
+      std::this_thread::sleep_for(kSlice);
+      look();
+    }
+  }
+  std::uint64_t written() const { return written_; }
+  double seconds() const { return std::chrono::duration<double>(Clock::now() - begin_).count(); }
+
+ private:
+  static constexpr std::chrono::milliseconds kSlice{10};
+
+  void look() {
+    if (store_.closed_.load(std::memory_order_acquire)) {
+      throw StoreClosed("the store was closed while memories moved: they are where they were");
+    }
+    if (Clock::now() < next_look_) return;
+    next_look_ = Clock::now() + 10 * kSlice;
+    how_.on_wait();
+  }
+
+  const Store& store_;
+  const MoveOptions& how_;
+  const Clock::time_point begin_ = Clock::now();
+  Clock::time_point next_look_ = begin_;
+  std::uint64_t written_ = 0;
+};
+
+// The memories that will make up one segment, and where they lie now. Holds what it points to.
+class Store::Cargo {
+ public:
+  Cargo(Store& store, const SegmentName& name)
+      : name_(name),
+        vectors_(store.files_,
+                 *store.options_.folder / ("moving-" + std::to_string(name.number) + ".vectors"),
+                 store.manifest_.dim) {}
+
+  const SegmentName& name() const { return name_; }
+  const std::vector<tier::RowIn>& rows() const { return rows_; }
+
+  // The caller holds a pin of the graph.
+  void take_slot(const Store& store, hnsw::Slot slot) {
+    const HotRow& row = store.rows_.at(slot);
+    add({store.graph_->born(slot), store.ids_->hash(row.id), row.id, row.confidence,
+         store.graph_->vector(slot)},
+        Place::hot(slot));
+  }
+
+  // The caller holds the segment.
+  void take_row(const TierSegment& segment, tier::Row row) {
+    segment.file->copy_vector(row, vectors_.add());
+    const std::string& id = ids_.emplace_back(segment.file->id(row));
+    add({segment.keys[row], segment.hashes[row], id, segment.file->confidence(row), nullptr},
+        Place::tier(segment.index, row));
+  }
+
+  void finish() {
+    vectors_.finish();
+    std::size_t copied = 0;
+    for (tier::RowIn& row : rows_) {
+      if (row.vector == nullptr) row.vector = vectors_.at(copied++);
+    }
+  }
+
+  // Where each row of the sealed segment lay.
+  std::vector<Place> places_by_row(std::span<const std::uint64_t> keys) const {
+    std::vector<std::pair<std::uint64_t, Place>> by_key;
+    by_key.reserve(rows_.size());
+    for (std::size_t i = 0; i < rows_.size(); ++i) by_key.emplace_back(rows_[i].key, places_[i]);
+    std::sort(by_key.begin(), by_key.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+    if (keys.size() != by_key.size() ||
+        std::adjacent_find(by_key.begin(), by_key.end(), same) != by_key.end()) {
+      throw Error("a segment was given, or holds, two copies of one memory: this is a fault of Engram");
+    }
+    std::vector<Place> places;
+    places.reserve(keys.size());
+    for (const std::uint64_t key : keys) {
+      const auto at = std::lower_bound(by_key.begin(), by_key.end(), key,
+                                       [](const auto& pair, std::uint64_t k) { return pair.first < k; });
+      if (at == by_key.end() || at->first != key)
+        throw Error("a segment holds what was not given to it: this is a fault of Engram");
+      places.push_back(at->second);
+    }
+    return places;
+  }
+
+ private:
+  void add(const tier::RowIn& row, Place place) {
+    rows_.push_back(row);
+    places_.push_back(place);
+  }
+
+  SegmentName name_;
+  std::vector<tier::RowIn> rows_;
+  std::vector<Place> places_;
+  std::deque<std::string> ids_;  // addresses stay
+  Scratch vectors_;
+};
+
+}  // namespace engram::engine
