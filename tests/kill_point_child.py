@@ -28,7 +28,22 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("forget", ("e",)),
     ("store", ("g",)),
     ("reopen", ()),
+    ("migrate", ()),  # down
+    ("forget", ("b",)),
+    ("migrate", ()),  # a segment is rewritten, the others move
+    ("store", ("d",)),
+    ("migrate", ()),
+    ("checkpoint", ()),
+    ("migrate", ()),
+    ("reopen", ()),
 )
+
+
+class Turns:
+    """Sends each memory to the next tier down, and from the cold one up."""
+
+    def plan(self, population: engram.Population, budgets: engram.TierBudgets) -> engram.Plan:
+        return engram.Plan.between(population, ((population.tier + 1) % 3).astype(np.uint8))
 
 
 def vector_of(step: int, row: int) -> np.ndarray:
@@ -40,7 +55,8 @@ def content_of(step: int, row: int) -> str:
 
 
 def open_store(folder: Path) -> engram.MemoryStore:
-    return engram.open(folder, DIM, metric="l2", fsync="always")
+    config = engram.Config(policy=Turns(), migration_interval=None)
+    return engram.open(folder, DIM, metric="l2", fsync="always", config=config)
 
 
 def perform(store: engram.MemoryStore, number: int) -> None:
@@ -52,6 +68,8 @@ def perform(store: engram.MemoryStore, number: int) -> None:
         store.store_many(ids, vectors, contents=[content_of(number, row) for row in range(len(ids))])
     elif operation == "forget":
         store.forget(ids[0])
+    elif operation == "migrate":
+        store.migrate()
     else:
         store.checkpoint()
 

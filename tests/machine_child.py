@@ -11,6 +11,7 @@ import numpy as np
 
 import engram
 from tests.model import Model
+from tests.policies import Scatter
 
 
 def serve(pipe: Connection, folder: Path, dim: int, fsync: Any) -> None:
@@ -32,7 +33,10 @@ class Held:
         self._store = self._open()
 
     def _open(self) -> engram.MemoryStore:
-        return engram.open(self._folder, self._dim, metric="l2", fsync=self._fsync)
+        config = engram.Config(
+            policy=Scatter(0), migration_interval=None, budgets=engram.LatencyBudgets(None, None, None)
+        )
+        return engram.open(self._folder, self._dim, metric="l2", fsync=self._fsync, config=config)
 
     def ready(self) -> None:
         """Answered once the store is open."""
@@ -55,6 +59,9 @@ class Held:
 
     def checkpoint(self) -> None:
         self._store.checkpoint()
+
+    def migrate(self) -> None:
+        self._store.migrate()
 
     def reopen(self, drain: bool) -> None:
         self._store.close(drain=drain)

@@ -86,7 +86,7 @@ def store(folder: Path) -> Path:
 def test_help_and_version() -> None:
     asked = run("--help")
     assert asked.returncode == 0
-    for command in ("demo", "stats", "verify", "recall", "import"):
+    for command in ("demo", "stats", "plot", "verify", "recall", "import"):
         assert command in asked.stdout
         assert run(command, "--help").returncode == 0
     assert run("--version").stdout == f"engram {engram.__version__}\n"
@@ -115,6 +115,48 @@ def test_stats_for_people_and_for_scripts(store: Path) -> None:
     assert told.returncode == 0
     assert str(store) in told.stdout
     assert "memories" in told.stdout
+
+
+def test_stats_show_the_tiers_and_the_last_migrations(folder: Path) -> None:
+    policy = engram.ActivationPolicy(hot_bytes="80KB", warm_bytes="80KB")
+    config = engram.Config(policy=policy, migration_interval=None)
+    with engram.open(folder, DIM, metric="l2", config=config) as opened:
+        vectors = np.random.default_rng(0).standard_normal((2000, DIM))
+        opened.store_many([f"m{row}" for row in range(2000)], vectors)
+        opened.migrate()
+        for vector in vectors[:20]:
+            opened.recall(vector)
+
+    told = run("stats", folder)
+    assert told.returncode == 0
+    lines = [line.split() for line in told.stdout.splitlines()]
+    rows = {line[0]: line for line in lines if line and line[0] in ("hot", "warm", "cold")}
+    counts = [int(rows[tier][1].replace(",", "")) for tier in ("hot", "warm", "cold")]
+    assert sum(counts) == 2000
+    assert min(counts) > 0
+    assert "hot->cold" in told.stdout
+    assert "asked" in told.stdout
+    assert "us" in rows["cold"]  # as the process left it that recalled
+
+    figures = answer("stats", folder)
+    assert figures["tiers"]["cold"]["memories"] == counts[2]
+    assert figures["before"]["tiers"]["cold"]["recalls"] == 20
+
+
+def test_plot_draws_a_png(store: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason='the extra is missing: pip install "engram-store[plot]"')
+    done = run("plot", store, "--out", tmp_path / "tiers.png")
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "tiers.png"))
+    assert (tmp_path / "tiers.png").read_bytes().startswith(b"\x89PNG")
+
+    assert run("plot", store, "--out", tmp_path / "missing" / "tiers.png").returncode == 2
+
+
+def test_plot_without_matplotlib_says_what_to_install(store: Path, tmp_path: Path) -> None:
+    with mock.patch.dict(sys.modules, {"matplotlib": None}):
+        done = run("plot", store, "--out", tmp_path / "tiers.png")
+    assert done.returncode == 2
+    assert "engram-store[plot]" in done.stderr
 
 
 def test_verify_ends_with_0_when_all_is_sound_and_1_when_not(store: Path) -> None:

@@ -96,6 +96,10 @@ class KillMachine(RuleBasedStateMachine):
     def checkpoint(self) -> None:
         self.ask("checkpoint")
 
+    @rule()
+    def migrate(self) -> None:
+        self.ask("migrate")
+
     @rule(drain=st.booleans())
     def reopen(self, drain: bool) -> None:
         self.ask("reopen", drain)
@@ -107,7 +111,7 @@ class KillMachine(RuleBasedStateMachine):
         self.start()
         self.ask("check", self.model)
 
-    @rule(verb=st.sampled_from(["checkpoint", "reopen"]))
+    @rule(verb=st.sampled_from(["checkpoint", "reopen", "migrate"]))
     def kill_during_what_changes_nothing(self, verb: str) -> None:
         self.pipe.send((verb, (False,) if verb == "reopen" else ()))
         self.kill()

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import engram
 from tests.model import Floats, Model, Stored
+from tests.policies import Scatter
 
 DIM = 6
 # Drawn as they may be, not thrown away: printable is what Unicode calls neither Other nor Separator.
@@ -52,7 +53,17 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def create(self, metric: Any, indexing: Any, capacity: int, batch: str) -> None:
         self.model = Model(metric)
-        self.config = engram.Config(indexing=indexing, queue_capacity=capacity, batch_bytes=batch, threads=1)
+        self.now = 1_700_000_000.0
+        self.config = engram.Config(
+            indexing=indexing,
+            queue_capacity=capacity,
+            batch_bytes=batch,
+            threads=1,
+            policy=Scatter(capacity),
+            migration_interval=None,
+            clock=lambda: self.now,
+            budgets=engram.LatencyBudgets(None, None, None),
+        )
         self.folder = Path(tempfile.mkdtemp(prefix="engram-machine-"))
         self.store = engram.open(self.folder, DIM, metric=metric, fsync="never", config=self.config)
 
@@ -111,6 +122,21 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def checkpoint(self) -> None:
         self.store.checkpoint()
+
+    @rule()
+    def migrate(self) -> None:
+        count = len(self.model.memories)
+        report = self.store.migrate()
+        assert report.total + report.stayed <= count
+        assert sum(tier["memories"] for tier in self.store.stats()["tiers"].values()) == count
+
+    @rule()
+    def compact(self) -> None:
+        self.store._parts.native.compact(None)
+
+    @rule(days=st.floats(-1, 60))
+    def let_time_pass(self, days: float) -> None:
+        self.now += 86_400 * days
 
     @rule(drain=st.booleans())
     def reopen(self, drain: bool) -> None:

@@ -28,11 +28,15 @@ from ._errors import (
     UnsupportedFormat,
 )
 from ._native import build_info
+from .activation_policy import ActivationPolicy
 from .aio import AsyncMemoryStore
 from .config import Config
 from .index import Index
+from .latency import LatencyBudgets
 from .memories import Memory
+from .migration import MigrationReport
 from .opening import open
+from .policy import MigrationPolicy, Plan, Population, Tier, TierBudgets
 from .recall import Hit, Recall, TierReport
 from .store import MemoryStore
 from .verification import Verification
@@ -40,6 +44,7 @@ from .verification import Verification
 __version__ = importlib.metadata.version("engram-store")
 
 __all__ = [
+    "ActivationPolicy",
     "AsyncMemoryStore",
     "Config",
     "CorruptionError",
@@ -50,14 +55,21 @@ __all__ = [
     "Index",
     "InvalidInput",
     "InvalidVector",
+    "LatencyBudgets",
     "Memory",
     "MemoryStore",
+    "MigrationPolicy",
+    "MigrationReport",
     "OutOfSpace",
+    "Plan",
+    "Population",
     "QueueFull",
     "ReadOnlyStore",
     "Recall",
     "StoreClosed",
     "StoreLocked",
+    "Tier",
+    "TierBudgets",
     "TierReport",
     "UnsupportedFormat",
     "Verification",

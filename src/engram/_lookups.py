@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import _native
+from ._clock import Clock
 from ._errors import CorruptionError
 from .catalog import Catalog, Row
 from .memories import Memory, decode_metadata
@@ -14,14 +15,16 @@ from .memories import Memory, decode_metadata
 class Lookups:
     """Memories by id, and rows by key; from any thread."""
 
-    def __init__(self, native: _native.Store, catalog: Catalog, path: Path | None) -> None:
+    def __init__(self, native: _native.Store, catalog: Catalog, path: Path | None, clock: Clock) -> None:
         self._native = native
         self._catalog = catalog
         self._path = path
+        self._clock = clock
 
     def get(self, id: str) -> Memory | None:
         """The current version of a memory; vector and texts are of the same one."""
-        while (found := self._native.get(id)) is not None:
+        now = self._clock.now()
+        while (found := self._native.get(id, now)) is not None:
             key, vector = found
             row = self.rows_of([id], [key]).get(key)
             if row is not None:

@@ -153,8 +153,8 @@ class Store:
     def __len__(self) -> int: ...
     def ids(self) -> list[str]: ...
     def id_list(self) -> Ids: ...
-    # budgets_us: microseconds a tier may take, hot, warm and cold; total_us: all together (math.inf: no limit).
-    # tiers: which to ask, 1 (hot) + 2 (warm) + 4 (cold).
+    # budgets_us: microseconds a tier may take, hot, warm and cold; total_us: all together (math.inf: no
+    # limit). tiers: which to ask, 1 (hot) + 2 (warm) + 4 (cold).
     def recall(
         self,
         cue: NDArray[np.float32],
@@ -182,11 +182,11 @@ class Store:
     # activation (float32, as of now), idle (float32: seconds since it was stored, recalled or got), bytes
     # (uint32: about what it takes in its tier, in RAM in the hot one, else on disk).
     def tier_table(self, now: float) -> dict[str, NDArray[Any]]: ...
-    # Moves memories to other tiers (uint8, as above). Those whose key is not below catalog_lsn, what the caller
-    # has just made durable in the catalog, stay where they are; so do those that change meanwhile. Every call
-    # that moves something down writes one segment a tier: move many at once. Waits for a move or compaction
-    # under way. Returns {"moved": {("hot", "warm"): n, ...}, "stayed": n, "unknown": n, "bytes": written,
-    # "seconds": s}.
+    # Moves memories to other tiers (uint8, as above). Those whose key is not below catalog_lsn, what the
+    # caller has just made durable in the catalog, stay where they are; so do those that change meanwhile.
+    # Every call that moves something down writes one segment a tier: move many at once. Waits for a move or
+    # compaction under way. Returns {"moved": {("hot", "warm"): n, ...}, "stayed": n, "unknown": n, "bytes":
+    # written, "seconds": s}.
     def move(
         self,
         keys: NDArray[np.uint64],
@@ -195,8 +195,8 @@ class Store:
         bytes_per_second: float | None,
     ) -> dict[str, Any]: ...
     # Rewrites segments of which a fifth is dead, and merges those of a tier that has more than 8; returns
-    # {"rewritten": segments that went, "segments": that came, "rows": n, "dropped": dead rows, "bytes": written,
-    # "seconds": s}.
+    # {"rewritten": segments that went, "segments": that came, "rows": n, "dropped": dead rows, "bytes":
+    # written, "seconds": s}.
     def compact(self, bytes_per_second: float | None) -> dict[str, Any]: ...
     # Waits up to timeout seconds for something to index. None: nothing came.
     def take_batch(self, most: int, timeout: float) -> Batch | None: ...
@@ -239,8 +239,8 @@ class Store:
     # (cues, recall@10, and between what it lies with 95 % confidence).
     def recall_estimate(self) -> tuple[int, float, float, float]: ...
     # A nested dict of counters: {"log": {...}, "queue": {...}, "ids": {...}, "hot": {...}, "warm": {...},
-    # "cold": {...}, "page_cache": {...}}. Of each tier: memories, dead, segments, ram_bytes, disk_bytes, recalls,
-    # hits, truncated, pages_read, pages_hit (4 KiB), p50_us, p99_us.
+    # "cold": {...}, "page_cache": {...}}. Of each tier: memories, dead, segments, ram_bytes, disk_bytes,
+    # recalls, hits, truncated, pages_read, pages_hit (4 KiB), p50_us, p99_us.
     def stats(self) -> dict[str, dict[str, float]]: ...
     # Checks that the id table, queue, graph and segments agree and everything is readable; what was checked.
     def verify(self) -> dict[str, int]: ...

@@ -8,14 +8,18 @@ from typing import Literal, TypeAlias, get_args
 
 from . import _native
 from ._checks import check_word
+from ._clock import Clock
+from ._durations import parse_duration
 from ._errors import CorruptionError
 from ._prober import Prober
-from ._sizes import parse_size
+from ._sizes import Size, parse_size
 from .catalog import Catalog
 from .catalog_open import open_catalog
 from .checkpoints import Checkpoints
 from .config import Config
 from .indexer import Indexer
+from .migrator import Migrator, Pace
+from .policy import budgets_of, half_life_of
 
 Fsync: TypeAlias = Literal["always", "interval", "never"]
 
@@ -36,11 +40,22 @@ class Parts:
     catalog: Catalog
     checkpoints: Checkpoints
     indexer: Indexer
+    migrator: Migrator
     prober: Prober
     read_only: bool
 
     def shut(self) -> None:
-        """Ends the thread and closes the files; what is not indexed yet stays in the log."""
+        """Ends the threads and closes the files; what is not indexed yet stays in the log."""
+        if self.migrator.stop(then=self._shut_others):
+            return
+        try:
+            self._shut_others()  # which closes the files: that ends a move under way
+        finally:
+            interrupted = self.migrator.join()
+        if interrupted is not None:
+            raise interrupted
+
+    def _shut_others(self) -> None:
         try:
             self.prober.stop()
         finally:
@@ -75,18 +90,17 @@ def open_parts(
         ef_construction=config.ef_construction,
         seed=config.seed,
         threads=config.threads,
+        page_cache_bytes=parse_size(config.page_cache_bytes, "page_cache_bytes"),
+        half_life=half_life_of(config.policy),
     )
     try:
+        if path is not None:
+            budgets_of(config.policy).check_against(native.dim)
         catalog = open_catalog(path, read_only=read_only)
     except BaseException:
         native.close()
         raise
-    log_bytes = config.checkpoint_bytes
-    checkpoints = Checkpoints(
-        native, catalog, None if log_bytes is None else parse_size(log_bytes, "checkpoint_bytes")
-    )
-    indexer = Indexer(native, catalog, checkpoints)
-    parts = Parts(native, catalog, checkpoints, indexer, Prober(native, config.recall_probe), read_only)
+    parts = _put_together(native, catalog, config, path, read_only)
     try:
         _check_catalog(native, catalog, path)  # before the replay, which would lift it over what it lacks
         native.recover(parts.indexer.drain)
@@ -94,10 +108,42 @@ def open_parts(
         if config.indexing == "async" and not read_only:
             parts.indexer.start()
         parts.prober.start()
+        if path is not None and not read_only:
+            parts.indexer.after_batch = parts.migrator.look
+            parts.migrator.start()
     except BaseException:
         parts.shut()
         raise
     return parts
+
+
+def _put_together(
+    native: _native.Store, catalog: Catalog, config: Config, path: Path | None, read_only: bool
+) -> Parts:
+    checkpoints = Checkpoints(native, catalog, _size(config.checkpoint_bytes, "checkpoint_bytes"))
+    indexer = Indexer(native, catalog, checkpoints)
+    interval = config.migration_interval
+    pace = Pace(
+        None if interval is None else parse_duration(interval, "migration_interval"),
+        _size(config.compaction_bandwidth, "compaction_bandwidth"),
+    )
+    migrator = Migrator(
+        native,
+        catalog,
+        checkpoints,
+        indexer,
+        config.policy,
+        budgets_of(config.policy),
+        pace,
+        Clock(config.clock),
+        path,
+    )
+    prober = Prober(native, config.recall_probe)
+    return Parts(native, catalog, checkpoints, indexer, migrator, prober, read_only)
+
+
+def _size(size: Size | None, name: str) -> int | None:
+    return None if size is None else parse_size(size, name)
 
 
 def _check_catalog(native: _native.Store, catalog: Catalog, path: Path | None) -> None:

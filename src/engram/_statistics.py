@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from . import _native
+from . import _activity, _native
 from ._parts import Parts
+from ._tier_statistics import tiers_of
 from .config import Config
+from .policy import TIERS
 
 _MICROSECONDS = 1e-3  # from nanoseconds
 
 
-def gather(parts: Parts, config: Config) -> dict[str, Any]:
+def gather(parts: Parts, config: Config, path: Path | None) -> dict[str, Any]:
     """Counters, latencies and the measured recall, by part."""
     native, indexer = parts.native, parts.indexer
     indexer.revive()
     histograms = native.histograms()
     depth = histograms.pop("queue_depth")
+    counted = native.stats()
     stats: dict[str, Any] = {
         "memories": len(native),
         "dim": native.dim,
         "metric": native.metric,
-        **native.stats(),
+        **{part: counters for part, counters in counted.items() if part not in TIERS[1:]},
+        "tiers": tiers_of(counted, parts.migrator.population(), path),
         "catalog": {"applied_lsn": parts.catalog.applied},
         "checkpoint": {
             "lsn": native.checkpoint_lsn,
@@ -37,6 +42,8 @@ def gather(parts: Parts, config: Config) -> dict[str, Any]:
             "set_aside": native.aside,
             "trouble": indexer.trouble(),
         },
+        "migrations": parts.migrator.statistics(),
+        "before": None if path is None else _activity.load(path),
         "latency": {name: _latency(each) for name, each in histograms.items()},
         "recall_at_10": _recall(parts),
     }

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from . import _native
-from ._checks import check_number
+from ._clock import Clock
 from ._errors import QueueFull
 from ._parts import Fsync
 from ._rows import Rows
@@ -28,11 +28,12 @@ Progress = Callable[[int, int], object]
 class Writer:
     """One memory or many, checked before, into the store; from any thread."""
 
-    def __init__(self, native: _native.Store, indexer: Indexer, config: Config) -> None:
+    def __init__(self, native: _native.Store, indexer: Indexer, config: Config, clock: Clock) -> None:
         self._native = native
         self._indexer = indexer
         self._config = config
         self._sync = config.indexing == "sync"
+        self._clock = clock
 
     def put(
         self,
@@ -47,7 +48,7 @@ class Writer:
         created_at: float | None = None,
     ) -> int:
         """Stores one memory, at `created_at` if it was made before; its LSN."""
-        at = self._now() if created_at is None else created_at
+        at = self._clock.now() if created_at is None else created_at
         put = functools.partial(self._native.put, id, vector, content, metadata, confidence, at, fsync)
         lsn = self._with_room(put, timeout)
         self.index(lsn)
@@ -57,7 +58,7 @@ class Writer:
         self, rows: Rows, fsync: Fsync | None, progress: Progress | None, stored: list[tuple[int, int]]
     ) -> None:
         """Stores all rows in pieces, and adds the LSN and the rows of each to `stored` as it is done."""
-        texts, created_at = rows.texts, self._now()
+        texts, created_at = rows.texts, self._clock.now()
         done = 0
         while done < len(rows):
             put = functools.partial(
@@ -103,9 +104,6 @@ class Writer:
             f"queue_capacity {queue['capacity']:.0f} and queue_bytes {queue['capacity_bytes']:.0f} leave no "
             "room for more: " + (trouble or f"waited {timeout} s; store more slowly or give a longer timeout")
         ) from self._indexer.last_error
-
-    def _now(self) -> float:
-        return check_number("the clock", self._config.clock(), "a clock gives seconds") + 0.0
 
 
 def _append_result(results: list[T], call: Callable[[float], T], argument: float) -> None:

@@ -25,6 +25,9 @@ class Checkpoints:
         self._store = store
         self._catalog = catalog
         self._log_bytes = log_bytes
+        self.came_up = (
+            False  # whether memories did to the hot tier since: until then they are read from below
+        )
         self._failed_at = 0  # the end of the log then: tried again once it has grown as much again
 
     def replay_bytes(self) -> int:
@@ -34,6 +37,7 @@ class Checkpoints:
     def take(self) -> int:
         begin = time.monotonic()
         self._catalog.sync()
+        self.came_up = False
         lsn = self._store.checkpoint()
         seconds = time.monotonic() - begin
         tell(
@@ -49,7 +53,7 @@ class Checkpoints:
             self._try()
 
     def take_at_close(self) -> None:
-        if self._log_bytes is not None and self.replay_bytes() >= CLOSE_BYTES:
+        if self._log_bytes is not None and (self.came_up or self.replay_bytes() >= CLOSE_BYTES):
             self._try()
 
     def _try(self) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ._checks import check_int, check_number
+from ._durations import Duration, parse_duration
 from ._errors import InvalidInput
 from ._sizes import Size, parse_size
+from .activation_policy import ActivationPolicy
+from .latency import LatencyBudgets
+from .policy import MigrationPolicy, budgets_of, half_life_of
 
 Indexing = Literal["async", "sync"]
+
+SMALLEST_CACHE = 1 << 20  # a list of codes in each of its parts
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,14 @@ class Config:
     indexing : "async" (a thread indexes behind the callers) or "sync" (each call indexes what it stored)
     recall_probe : the share of a processor, 0 to 1, that may go into measuring the store's own recall
         (``stats()["recall_at_10"]``); 0: it is not measured
-    clock : seconds since the epoch; what ``created_at`` is read from
+    clock : seconds since the epoch; what ``created_at`` and activations are read from
+    policy : decides which memories live in which tier: an `ActivationPolicy`, or a class of your own with
+        the method `MigrationPolicy.plan`
+    budgets : how long each tier may take in a recall
+    page_cache_bytes : RAM for what is read of the cold tier
+    migration_interval : time between two migrations, e.g. ``"60s"``; None: only when `migrate()` is called
+    compaction_bandwidth : bytes a second that migrations and compactions in the background may write; None:
+        as many as the disk takes
     """
 
     M: int = 16
@@ -50,6 +63,11 @@ class Config:
     indexing: Indexing = "async"
     recall_probe: float = 0.01
     clock: Callable[[], float] = time.time
+    policy: MigrationPolicy = field(default_factory=ActivationPolicy)
+    budgets: LatencyBudgets = field(default_factory=LatencyBudgets)
+    page_cache_bytes: Size = "64MiB"
+    migration_interval: Duration | None = "60s"
+    compaction_bandwidth: Size | None = "64MiB"
 
     def __post_init__(self) -> None:
         check_int("M", self.M, 2, 512)
@@ -69,3 +87,24 @@ class Config:
             raise InvalidInput(f'indexing is {self.indexing!r}; it is "async" or "sync"')
         if not callable(self.clock):
             raise InvalidInput(f"clock is {self.clock!r}; give a callable that returns seconds")
+        self._check_tiers()
+
+    def _check_tiers(self) -> None:
+        if isinstance(self.policy, type) or not isinstance(self.policy, MigrationPolicy):
+            raise InvalidInput(
+                f"policy is {self.policy!r}; give an engram.ActivationPolicy(), or an object with a method "
+                "plan(population, budgets)"
+            )
+        budgets_of(self.policy)
+        half_life_of(self.policy)
+        if not isinstance(self.budgets, LatencyBudgets):
+            raise InvalidInput(f"budgets is {self.budgets!r}; give an engram.LatencyBudgets")
+        if parse_size(self.page_cache_bytes, "page_cache_bytes") < SMALLEST_CACHE:
+            raise InvalidInput(
+                f"page_cache_bytes is {self.page_cache_bytes!r}, which holds too few lists to be of use; "
+                f"give at least {SMALLEST_CACHE} bytes"
+            )
+        if self.migration_interval is not None:
+            parse_duration(self.migration_interval, "migration_interval")
+        if self.compaction_bandwidth is not None:
+            parse_size(self.compaction_bandwidth, "compaction_bandwidth")

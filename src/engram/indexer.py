@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from . import _native
 from ._events import tell
+from ._threads import join_through_interrupts
 from .catalog import Catalog
 from .checkpoints import Checkpoints
 
@@ -19,6 +20,10 @@ _IDLE_SECONDS = 5.0  # how long it sleeps in the queue when nothing comes; arriv
 _COMMIT_SECONDS = 0.05  # how long what is indexed waits for company on its way into the catalog
 _RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failure, and the longest
 _TRIES = 3  # of one batch until what fails of it is set aside; failures in a row until waiters are told
+
+
+def _nothing() -> None:
+    pass
 
 
 class Indexer:
@@ -47,6 +52,7 @@ class Indexer:
         self._thread: threading.Thread | None = None
         self._at_end: Callable[[], None] | None = None
         self._commit_by = 0.0
+        self.after_batch: Callable[[], None] = _nothing  # called with no lock held
         self.batches = 0
         self.commits = 0
         self.failures = 0
@@ -93,6 +99,7 @@ class Indexer:
                 with self._working:
                     self._commit()
                     self._checkpoints.take_if_due()
+            self.after_batch()
         except Exception as error:  # the memory is stored and visible all the same
             self._report(error)
 
@@ -162,21 +169,11 @@ class Indexer:
         if self._thread is threading.current_thread():  # the garbage collector dropped the store right here
             self._at_end = then
             return
-        interrupted = self._join()
+        interrupted = join_through_interrupts(self._thread)
         with self._working:  # a checkpoint under way ends first
             then()
         if interrupted is not None:
             raise interrupted
-
-    def _join(self) -> KeyboardInterrupt | None:
-        """Waits for the thread to end, whatever Ctrl-C says: it uses what is closed next."""
-        interrupted = None
-        while self._thread is not None and self._thread.is_alive():
-            try:
-                self._thread.join()
-            except KeyboardInterrupt as error:
-                interrupted = error
-        return interrupted
 
     def _run(self) -> None:
         pause = _RETRY_SECONDS[0]
@@ -186,6 +183,7 @@ class Indexer:
             while not self._stopping.is_set():
                 try:
                     self._turn()
+                    self.after_batch()
                     pause = _RETRY_SECONDS[0]
                 except Exception as error:
                     self._report(error)

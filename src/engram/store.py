@@ -13,7 +13,9 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from . import _forks, _native, _statistics
+from ._asking import Asking, TierName
 from ._checks import check_int, check_timeout, check_word
+from ._clock import Clock
 from ._encoding import Encoder
 from ._errors import EngramError, InvalidInput, StoreClosed
 from ._events import tell
@@ -27,6 +29,8 @@ from .catalog import Row
 from .config import Config
 from .embedders import Embedder
 from .memories import Memory, Metadata, check_confidence, check_content, check_id, encode_metadata
+from .migration import MigrationReport
+from .policy import Population
 from .recall import Recall
 from .verification import Verification, verify_parts
 
@@ -46,8 +50,10 @@ class MemoryStore:
         self._path = path
         self._config = config
         self._encode = Encoder(embedder, self._native.dim)
-        self._write = Writer(self._native, parts.indexer, config)
-        self._look = Lookups(self._native, parts.catalog, path)
+        clock = Clock(config.clock)
+        self._write = Writer(self._native, parts.indexer, config, clock)
+        self._look = Lookups(self._native, parts.catalog, path, clock)
+        self._ask = Asking(self._native, config.budgets, clock)
         self._until = Waits(self._native, parts.indexer)
         self._dim = self._native.dim
         self._metric = self._native.metric
@@ -169,14 +175,19 @@ class MemoryStore:
         k: int = 10,
         *,
         ef: int | None = None,
+        budget_ms: float | None = None,
+        tiers: Iterable[TierName] | None = None,
     ) -> Recall:
-        """The k memories nearest to a cue.
+        """The k memories nearest to a cue, over all tiers; each counts as accessed.
 
         Parameters
         ----------
         cue : array of float32, shape (dim,), or str when the store has an embedder
         k : how many, at least 1; fewer come back when the store holds fewer
         ef : breadth of the walk, in candidates; larger finds more and takes longer (default: max(64, 2k))
+        budget_ms : milliseconds for the whole recall, beside what `Config.budgets` gives each tier; what is
+            found by then is returned, with complete=False
+        tiers : where to look, e.g. ``("hot",)``, which takes in what is not indexed yet (default: all)
 
         Raises
         ------
@@ -184,7 +195,8 @@ class MemoryStore:
             The cue is not a vector of this store.
         """
         self._check_open()
-        return Recall(self._native.recall(self._encode.cue(cue), *self._breadth(k, ef)), self)
+        asked = self._ask.of(k, ef, budget_ms, tiers)
+        return Recall(self._native.recall(self._encode.cue(cue), *asked), self)
 
     def recall_many(
         self,
@@ -192,11 +204,17 @@ class MemoryStore:
         k: int = 10,
         *,
         ef: int | None = None,
+        budget_ms: float | None = None,
+        tiers: Iterable[TierName] | None = None,
     ) -> list[Recall]:
-        """As `recall`, for each row of (n, dim) cues (or each of a list of texts), in native threads."""
+        """As `recall`, for each row of (n, dim) cues (or each of a list of texts), in native threads.
+
+        `budget_ms` is for each cue by itself.
+        """
         self._check_open()
         vectors = self._encode.cues(cues)
-        return [Recall(found, self) for found in self._native.recall_many(vectors, *self._breadth(k, ef))]
+        asked = self._ask.of(k, ef, budget_ms, tiers)
+        return [Recall(found, self) for found in self._native.recall_many(vectors, *asked)]
 
     def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:
         """Forgets a memory; the LSN of that, or None if there was no such id."""
@@ -210,7 +228,7 @@ class MemoryStore:
     # -- looking up
 
     def get(self, id: str) -> Memory | None:
-        """The memory of an id with its vector bit for bit as it was stored, or None."""
+        """The memory of an id with its vector bit for bit as it was stored, or None; this is an access."""
         self._check_open()
         return self._look.get(check_id(id))
 
@@ -276,9 +294,14 @@ class MemoryStore:
     # -- looking after it
 
     def stats(self) -> dict[str, Any]:
-        """Counters by part: {"memories": n, "log": {...}, "queue": {...}, "hot": {...}, ...}."""
+        """Counters by part: {"memories": n, "log": {...}, "tiers": {"hot": {...}, ...}, ...}."""
         self._check_open()
-        return _statistics.gather(self._parts, self._config)
+        return _statistics.gather(self._parts, self._config, self._path)
+
+    def population(self) -> Population:
+        """Every memory that is indexed, with its tier, activation, age and bytes: what a policy is given."""
+        self._check_open()
+        return self._parts.migrator.population()
 
     def histograms(self) -> dict[str, _native.Histogram]:
         """How often what took how long, in nanoseconds, by bucket; for `engram.metrics`."""
@@ -318,6 +341,24 @@ class MemoryStore:
         with self._parts.indexer.paused():
             return self._parts.checkpoints.take()
 
+    def migrate(self) -> MigrationReport:
+        """Asks `Config.policy` now which memories are to live in which tier, and moves them; what moved.
+
+        The store does so by itself every `Config.migration_interval` and when a tier is over its budget.
+
+        Raises
+        ------
+        EngramError
+            The policy answers what cannot be done, or a write failed. What the policy raises comes as it is.
+            Nothing is lost, and what had moved by then has moved.
+        InvalidInput
+            The store is in RAM: it has no tier but the hot one.
+        """
+        self._check_open()
+        if not self._parts.read_only:
+            self.wait_indexed()
+        return self._parts.migrator.run()
+
     def close(self, *, drain: bool = True) -> None:
         """Syncs and closes; safe to call again, from any thread.
 
@@ -336,6 +377,7 @@ class MemoryStore:
                 if drain and not self._parts.read_only:
                     self._until.drained()
                     self._parts.indexer.finish()
+                    self._parts.migrator.keep_activity()
             finally:
                 self._shut()
                 _forks.unwatch(self)
@@ -396,12 +438,6 @@ class MemoryStore:
                 "once the parent has closed it, or start the child with spawn"
             )
         raise StoreClosed(f"the store {self._path or 'in RAM'} is closed; open it again to go on")
-
-    def _breadth(self, k: int, ef: int | None) -> tuple[int, int]:
-        """What k and ef come to in a store of this size."""
-        count = max(1, len(self._native))
-        k = min(check_int("k", k, 1), count)
-        return k, max(64, 2 * k) if ef is None else min(check_int("ef", ef, 1), max(64, 2 * count))
 
     def abandon(self) -> None:
         """For the child of a fork: from now on every call but close raises."""

@@ -13,6 +13,7 @@ from engram import __version__
 from engram._errors import InvalidInput
 from engram.memories import Memory
 from engram.opening import open as open_store
+from engram.plotting import plot as draw
 from engram.recall import Recall
 from engram.repair import repair as repair_store
 from engram.store import MemoryStore
@@ -81,6 +82,19 @@ def stats(path: StorePath, json: AsJson = False) -> None:
         output.print_json(figures)
     else:
         output.print_stats(str(path), figures)
+
+
+@app.command()
+def plot(
+    path: StorePath,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE.png", help="Where to draw it.")] = Path(
+        "tiers.png"
+    ),
+) -> None:
+    """Draw how alive the memories of each tier are, and how long each tier takes to answer, as a PNG."""
+    with _opened(path) as store, output.waiting("recalling in each tier"):
+        draw(store, out)
+    output.console.print(str(out), highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()

@@ -15,6 +15,8 @@ from engram._errors import CorruptionError
 from engram.recall import Recall
 from engram.repair import RepairReport
 
+from .tiers import migration_table, tier_table
+
 console = Console()
 _aside = Console(stderr=True)
 
@@ -53,16 +55,26 @@ def progress() -> Iterator[Progress]:
 
 
 def print_stats(path: str, figures: dict[str, Any]) -> None:
-    """The counters of a store, part by part."""
+    """The tiers of a store, its last migrations, and its counters part by part."""
+    console.print(path, style="bold", highlight=False, soft_wrap=True, markup=False)
+    console.print(tier_table(figures), highlight=False, soft_wrap=True)
+    console.print()
+    migrations = migration_table(figures)
+    if migrations is not None:
+        console.print(migrations, highlight=False, soft_wrap=True)
+        console.print()
     table = Table(show_header=False, box=None)
     for name, value in figures.items():
+        if name in ("tiers", "before"):
+            continue
         if isinstance(value, dict):
             table.add_row(f"[bold]{name}[/bold]", "")
             for key, number in value.items():
+                if isinstance(number, list):
+                    continue
                 table.add_row(f"  {key}", _written(number))
         else:
             table.add_row(name, _written(value))
-    console.print(path, style="bold", highlight=False, soft_wrap=True, markup=False)
     console.print(table)
 
 

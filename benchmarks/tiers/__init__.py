@@ -1,0 +1,1 @@
+"""What the three tiers cost and bring: recall, latency, memory, disk, and a simulated month."""

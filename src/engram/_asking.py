@@ -1,0 +1,59 @@
+"""What a recall is asked with, checked and put as the native store takes it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal, TypeAlias
+
+from . import _native
+from ._checks import check_int
+from ._clock import Clock
+from ._errors import InvalidInput
+from .latency import LatencyBudgets, check_milliseconds
+from .policy import TIERS
+
+TierName: TypeAlias = Literal["hot", "warm", "cold"]
+
+# k, ef, now, microseconds a tier, microseconds in all, a bit for each tier that is asked
+Asked: TypeAlias = tuple[int, int, float, tuple[float, float, float], float, int]
+
+_ALL = (1 << len(TIERS)) - 1
+
+
+class Asking:
+    """How broadly, how long and where a store looks."""
+
+    def __init__(self, native: _native.Store, budgets: LatencyBudgets, clock: Clock) -> None:
+        self._native = native
+        self._clock = clock
+        self._budgets_us = budgets.microseconds()
+
+    def of(self, k: int, ef: int | None, budget_ms: float | None, tiers: Iterable[TierName] | None) -> Asked:
+        """What these come to in a store of this size, at this moment."""
+        count = max(1, len(self._native))
+        k = min(check_int("k", k, 1), count)
+        ef = max(64, 2 * k) if ef is None else min(check_int("ef", ef, 1), max(64, 2 * count))
+        total = check_milliseconds("budget_ms", budget_ms)
+        return (
+            k,
+            ef,
+            self._clock.now(),
+            self._budgets_us,
+            math.inf if total is None else 1000.0 * total,
+            _ALL if tiers is None else _bits(tiers),
+        )
+
+
+def _bits(tiers: Iterable[object]) -> int:
+    remedy = f'give some of {", ".join(map(repr, TIERS))}, e.g. tiers=("hot",), or None for all'
+    if isinstance(tiers, (str, bytes)) or not isinstance(tiers, Iterable):
+        raise InvalidInput(f"tiers is {tiers!r}; {remedy}")
+    bits = 0
+    for tier in tiers:
+        if tier not in TIERS:
+            raise InvalidInput(f"tiers names {tier!r}; {remedy}")
+        bits |= 1 << TIERS.index(str(tier))
+    if not bits:
+        raise InvalidInput(f"tiers is empty; {remedy}")
+    return bits

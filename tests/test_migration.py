@@ -1,0 +1,565 @@
+"""Memories move between the tiers, and nobody who looks can tell but by the tier."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import engram
+from engram import ActivationPolicy, Plan, Population, Tier, TierBudgets
+from engram.indexer import _BATCH
+from engram.migrator import PATIENCE
+from tests.policies import Everything, Scatter
+
+DAY = 86_400.0
+DIM = 8
+COUNT = 1000
+UNKNOWN = np.array([3, 2**63 + 5], np.uint64)
+UNHURRIED = engram.LatencyBudgets(hot_ms=None, warm_ms=None, cold_ms=None)
+SMALL = ActivationPolicy(hot_bytes="80KB", warm_bytes="80KB")
+
+
+class Time:
+    """A clock that goes when told."""
+
+    def __init__(self) -> None:
+        self.now = 1_700_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Time:
+    return Time()
+
+
+def config(policy: Any, clock: Any = time.time, interval: Any = None) -> engram.Config:
+    """Without deadlines: what a busy machine does not find in time is not what is tested here."""
+    return engram.Config(policy=policy, clock=clock, migration_interval=interval, budgets=UNHURRIED)
+
+
+def open_filled(folder: Path, settings: engram.Config, count: int = COUNT) -> engram.MemoryStore:
+    store = engram.open(folder, DIM, metric="l2", fsync="never", config=settings)
+    store.store_many(
+        [f"m{row}" for row in range(count)], vectors(count), contents=[f"text {row}" for row in range(count)]
+    )
+    store.wait_indexed()
+    return store
+
+
+def vectors(count: int = COUNT) -> Any:
+    return np.random.default_rng(7).standard_normal((count, DIM)).astype(np.float32)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def tiers_of(store: engram.MemoryStore) -> dict[str, int]:
+    return {tier: figures["memories"] for tier, figures in store.stats()["tiers"].items()}
+
+
+def everything(store: engram.MemoryStore) -> dict[str, float]:
+    """Each memory with its distance from one cue; each is found exactly once."""
+    found = store.recall(np.ones(DIM), k=len(store), ef=4 * len(store))
+    assert len(found) == len(set(found.ids)) == len(store)
+    assert found.complete
+    return dict(zip(found.ids, found.distances, strict=True))
+
+
+def test_memories_sink_by_themselves_and_those_recalled_come_back(folder: Path, clock: Time) -> None:
+    with open_filled(folder, config(SMALL, clock, "20ms")) as store:
+        # Over budget: the oldest have sunk, some of them as far as the disk.
+        wait_for(lambda: tiers_of(store)["cold"] > 0)
+        wait_for(lambda: store.migrate().total == 0)
+        at_first = everything(store)
+        before = tiers_of(store)
+        assert sum(before.values()) == COUNT
+        assert min(before.values()) > 50
+        assert store.get("m0") is not None
+        assert store.recall(vectors()[0], k=1)[0].tier == "cold"
+        assert store.recall(vectors()[-1], k=1)[0].tier == "hot"
+
+        # Nobody asks for two months: what was warm goes cold, what fits into RAM stays.
+        clock.now += 60 * DAY
+        wait_for(lambda: tiers_of(store)["warm"] == 0)
+        assert tiers_of(store)["hot"] == before["hot"]
+        assert everything(store) == at_first
+
+        # Three that are on the disk are asked for again and again.
+        clock.now += 60 * DAY
+        for _ in range(3):
+            for row in range(3):
+                assert store.recall(vectors()[row], k=1).ids == [f"m{row}"]
+        wait_for(lambda: all(store.recall(vectors()[row], k=1)[0].tier == "hot" for row in range(3)))
+        assert everything(store) == at_first
+        store.verify()
+
+        assert store.stats()["migrations"]["failures"] == 0
+    with engram.open(folder, config=config(SMALL, clock)) as store:
+        assert everything(store) == at_first
+        assert store.recall(vectors()[1], k=1)[0].tier == "hot"
+        for row in (0, 500, 999):
+            memory = store.get(f"m{row}")
+            assert memory is not None
+            assert memory.vector.tobytes() == vectors()[row].tobytes()
+            assert memory.content == f"text {row}"
+        store.verify()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "l2", "ip"])
+def test_every_tier_gives_the_same_distances(folder: Path, metric: Any) -> None:
+    policy = Everything(Tier.HOT)
+    with engram.open(folder, DIM, metric=metric, fsync="never", config=config(policy)) as store:
+        store.store_many([f"m{row}" for row in range(300)], vectors(300))
+        store.wait_indexed()
+        hot = everything(store)
+        for tier in (Tier.WARM, Tier.COLD, Tier.HOT, Tier.COLD, Tier.WARM, Tier.HOT):
+            policy.tier = tier
+            report = store.migrate()
+            assert report.total == 300
+            assert tiers_of(store)[tier.name.lower()] == 300
+            assert everything(store) == hot
+            assert {hit.tier for hit in store.recall(np.ones(DIM))} == {tier.name.lower()}
+        store.verify()
+
+
+def test_recalls_during_migrations_show_each_memory_once(folder: Path) -> None:
+    stop = threading.Event()
+    complaints: list[BaseException] = []
+    with open_filled(folder, config(Scatter(1))) as store:
+        at_first = everything(store)
+
+        def look(seed: int) -> None:
+            drawn = np.random.default_rng(seed)
+            try:
+                while not stop.is_set():
+                    row = int(drawn.integers(COUNT))
+                    nearest = store.recall(vectors()[row], k=5, ef=256)
+                    assert (nearest.ids[0], nearest.distances[0]) == (f"m{row}", 0.0)
+                    found = store.recall(np.ones(DIM), k=COUNT, ef=4 * COUNT)
+                    assert len(set(found.ids)) == len(found), "a memory is shown twice"
+                    for id, distance in zip(found.ids, found.distances, strict=True):
+                        assert distance == at_first[id]
+            except BaseException as error:
+                complaints.append(error)
+
+        readers = [threading.Thread(target=look, args=(seed,)) for seed in range(2)]
+        for reader in readers:
+            reader.start()
+        for _ in range(8):
+            store.migrate()
+        stop.set()
+        for reader in readers:
+            reader.join()
+        assert not complaints
+        assert everything(store) == at_first
+        store.verify()
+
+
+def test_what_is_stored_and_forgotten_during_migrations_is_as_it_was_left(folder: Path) -> None:
+    wanted = {f"m{row}": vectors()[row] for row in range(COUNT)}
+    drawn = np.random.default_rng(3)
+    stop = threading.Event()
+    with open_filled(folder, config(Scatter(2))) as store:
+
+        def keep_migrating() -> None:
+            while not stop.is_set():
+                store.migrate()
+
+        migrating = threading.Thread(target=keep_migrating)
+        migrating.start()
+        for step in range(600):
+            id = f"m{drawn.integers(COUNT)}"
+            if step % 3 and id in wanted:
+                store.forget(id)
+                del wanted[id]
+            else:
+                wanted[id] = drawn.standard_normal(DIM).astype(np.float32)
+                store.store(id, wanted[id])
+            assert len(store) == len(wanted)
+        stop.set()
+        migrating.join()
+        store.migrate()
+        check_holds(store, wanted)
+    with engram.open(folder) as store:
+        check_holds(store, wanted)
+
+
+def check_holds(store: engram.MemoryStore, wanted: dict[str, Any]) -> None:
+    assert set(everything(store)) == set(store) == set(wanted)
+    for id, vector in wanted.items():
+        memory = store.get(id)
+        assert memory is not None
+        assert memory.vector.tobytes() == vector.tobytes()
+    store.verify()
+
+
+def test_forgotten_memories_leave_the_segments(folder: Path) -> None:
+    policy = Everything(Tier.COLD)
+    with open_filled(folder, config(policy)) as store:
+        store.migrate()
+        size = store.stats()["tiers"]["cold"]["disk_bytes"]
+        for row in range(0, COUNT, 2):
+            store.forget(f"m{row}")
+        report = store.migrate()
+        assert report.rewritten == 1
+        assert store.stats()["tiers"]["cold"]["disk_bytes"] < 0.75 * size
+        assert set(everything(store)) == {f"m{row}" for row in range(1, COUNT, 2)}
+
+
+def test_the_segments_of_a_tier_stay_few(folder: Path) -> None:
+    with engram.open(folder, DIM, fsync="never", config=config(Everything(Tier.COLD))) as store:
+        for batch in range(20):
+            store.store_many([f"m{batch}-{row}" for row in range(10)], vectors(10))
+            store.migrate()
+            assert store.stats()["tiers"]["cold"]["segments"] <= 8
+        assert tiers_of(store) == {"hot": 0, "warm": 0, "cold": 200}
+        store.verify()
+
+
+def test_a_load_that_does_not_pause_stays_within_the_budget(folder: Path, clock: Time) -> None:
+    policy = ActivationPolicy(hot_bytes="1MB", warm_bytes="1MB")
+    with engram.open(folder, DIM, fsync="never", config=config(policy, clock, "1h")) as store:
+        for batch in range(15):
+            store.store_many([f"{batch}-{row}" for row in range(_BATCH[1])], vectors(_BATCH[1]))
+            population = store.population()
+            hot = population.bytes[population.tier == Tier.HOT]
+            # The indexer puts in one batch more before it looks, and the next is under way.
+            allowed = PATIENCE * policy.budgets.hot + 2 * _BATCH[1] * int(hot.max(initial=0))
+            assert population.bytes_in(Tier.HOT) <= allowed
+        store.wait_indexed()
+        assert store.stats()["migrations"]["runs"] > 0
+        assert store.stats()["migrations"]["failures"] == 0
+        assert len(store) == 15 * _BATCH[1]
+
+
+def test_activations_outlive_a_move_and_a_reopening(folder: Path, clock: Time) -> None:
+    policy = Everything(Tier.COLD)
+    with open_filled(folder, config(policy, clock), 100) as store:
+        for _ in range(4):
+            store.recall(vectors()[5], k=1)
+        for tier in (Tier.COLD, Tier.WARM, Tier.HOT, Tier.COLD):
+            policy.tier = tier
+            store.migrate()
+            assert sorted(store.population().activation)[-2:] == [1.0, 5.0]
+        store.checkpoint()
+    clock.now += 7 * DAY
+    with engram.open(folder, config=config(policy, clock)) as store:
+        np.testing.assert_allclose(sorted(store.population().activation)[-2:], [0.5, 2.5], rtol=1e-3)
+        assert store.population().age.min() == pytest.approx(7 * DAY, abs=1)
+
+
+# -- policies that misbehave
+
+
+class Misbehaving:
+    """Answers what it is given to answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def plan(self, population: Population, budgets: TierBudgets) -> Plan:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        found: Plan = self.answer(population) if callable(self.answer) else self.answer
+        return found
+
+    def __repr__(self) -> str:
+        return "Misbehaving()"
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (ZeroDivisionError("division by zero"), "division by zero"),
+        (None, "Misbehaving.. returned None.*engram.Plan"),
+        ((np.arange(3), np.zeros(3)), "engram.Plan"),
+        (Plan(np.arange(3), np.zeros(2, int)), "3 keys and 2 tiers"),
+        (Plan(np.arange(3.0), np.zeros(3, int)), "keys of the shape.*float64"),
+        (Plan(np.arange(4).reshape(2, 2), np.zeros(4, int)), "one axis"),
+        (Plan(np.arange(3), np.array([0, 1, 3])), "the tier 3"),
+        (Plan(np.arange(3), np.array([0, -1, 2])), "the tier -1"),
+        (Plan(["a"], ["hot"]), "integers"),  # type: ignore[arg-type]
+    ],
+    ids=str,
+)
+def test_a_policy_that_fails_is_reported_and_the_store_goes_on(folder: Path, answer: Any, told: str) -> None:
+    policy = Misbehaving(answer)
+    with open_filled(folder, config(policy, interval="10ms"), 50) as store:
+        at_first = everything(store)
+        with pytest.raises((engram.EngramError, ZeroDivisionError), match=told):
+            store.migrate()
+        wait_for(lambda: store.stats()["migrations"]["failures"] >= 2)  # its thread lives on
+        assert told.split(".")[0].split(" ")[0] in store.stats()["migrations"]["trouble"]
+        assert store.stats()["migrations"]["last"][-1]["error"]
+        assert everything(store) == at_first
+
+        policy.answer = Plan.nothing()
+        wait_for(lambda: store.stats()["migrations"]["trouble"] is None)
+        store.store("after", np.ones(DIM))
+        assert "after" in store
+
+
+def test_unknown_keys_are_counted_and_passed_over(folder: Path) -> None:
+    policy = Misbehaving(lambda population: Plan(np.append(population.key, UNKNOWN), np.full(52, 2)))
+    with open_filled(folder, config(policy), 50) as store:
+        report = store.migrate()
+        assert (report.unknown, report.moved) == (2, {"hot->cold": 50})
+        assert store.stats()["migrations"]["unknown_keys"] == 2
+        policy.answer = Plan(np.array([-1]), np.array([1]))
+        assert store.migrate().unknown == 1
+        assert len(everything(store)) == 50
+
+
+def test_more_than_fits_does_not_come_up(folder: Path) -> None:
+    policy = Everything(Tier.COLD)
+    policy.budgets = TierBudgets(hot_bytes="80KB")  # type: ignore[attr-defined]
+    with open_filled(folder, config(policy)) as store:
+        at_first = everything(store)
+        store.migrate()
+        policy.tier = Tier.HOT
+        report = store.migrate()
+        assert report.refused > 0
+        assert report.total + report.refused == COUNT
+        assert store.population().bytes_in(Tier.HOT) <= 80_000
+        assert store.stats()["migrations"]["refused"] == report.refused
+        assert everything(store) == at_first
+
+
+def test_a_plan_may_name_a_memory_twice(folder: Path) -> None:
+    twice = Misbehaving(lambda population: Plan(np.repeat(population.key, 2), np.tile([2, 1], 50)))
+    with open_filled(folder, config(twice), 50) as store:
+        report = store.migrate()
+        assert report.total == report.stayed == 50
+        assert len(everything(store)) == 50
+
+
+# -- when and where a migration may be
+
+
+def test_a_store_in_ram_has_one_tier() -> None:
+    with engram.open(None, DIM, config=config(Everything(Tier.COLD))) as store:
+        store.store("a", np.ones(DIM))
+        with pytest.raises(engram.InvalidInput, match="RAM"):
+            store.migrate()
+        assert not store.stats()["migrations"]["alive"]
+        assert tiers_of(store) == {"hot": 1, "warm": 0, "cold": 0}
+
+
+def test_a_read_only_store_moves_nothing(folder: Path) -> None:
+    open_filled(folder, config(Everything(Tier.COLD)), 50).close()
+    with engram.open(folder, read_only=True, config=config(Everything(Tier.COLD), interval="10ms")) as store:
+        with pytest.raises(engram.ReadOnlyStore):
+            store.migrate()
+        assert not store.stats()["migrations"]["alive"]
+        assert tiers_of(store) == {"hot": 50, "warm": 0, "cold": 0}
+    with pytest.raises(engram.StoreClosed):
+        store.migrate()
+
+
+def test_without_an_interval_there_is_no_thread(folder: Path) -> None:
+    with open_filled(folder, config(SMALL)) as store:
+        assert not store.stats()["migrations"]["alive"]
+        assert store.stats()["migrations"]["runs"] == 0
+        assert tiers_of(store)["hot"] == COUNT
+
+
+def test_a_store_that_is_closed_does_not_wait_for_a_slow_migration(folder: Path) -> None:
+    crawling = engram.Config(policy=Everything(Tier.COLD), migration_interval="10ms", compaction_bandwidth=10)
+    store = open_filled(folder, crawling, 100)
+    began = time.monotonic()
+    wait_for(lambda: any(folder.glob("seg-*")))  # it writes, ten bytes a second
+    store.close()
+    assert time.monotonic() - began < 60
+    with engram.open(folder, config=config(SMALL)) as store:
+        assert len(everything(store)) == 100
+        store.verify()
+
+
+def test_a_store_dropped_within_its_own_migrator_closes_all_the_same(folder: Path) -> None:
+    """The garbage collector may run in any thread, in the migrator's as well."""
+    dropped = threading.Event()
+    threads: list[threading.Thread] = []
+
+    def drop(population: Population) -> Plan:
+        threads.append(threading.current_thread())
+        holder.clear()
+        gc.collect()
+        dropped.set()
+        return Plan.nothing()
+
+    policy = Misbehaving(Plan.nothing())
+    holder = [engram.open(folder, DIM, config=config(policy, interval="10ms"))]
+    holder[0].store("a", np.ones(DIM))
+    policy.answer = drop
+
+    assert dropped.wait(30)
+    threads[0].join(30)
+    assert not threads[0].is_alive()
+    with engram.open(folder) as store:
+        assert list(store) == ["a"]
+
+
+def test_a_kill_during_migrations_loses_nothing(folder: Path) -> None:
+    open_filled(folder, config(SMALL)).close()
+    program = f"""
+import sys, engram
+from tests.policies import Scatter
+config = engram.Config(policy=Scatter(int(sys.argv[1])), migration_interval=None)
+store = engram.open({str(folder)!r}, config=config)
+print("open", flush=True)
+while True:
+    store.migrate()
+    print("moved", flush=True)
+"""
+    drawn = np.random.default_rng(11)
+    at_first = None
+    for round_number in range(6):
+        child = subprocess.Popen(
+            [sys.executable, "-c", program, str(round_number)],
+            stdout=subprocess.PIPE,
+            cwd=Path(__file__).parent.parent,
+        )
+        assert child.stdout is not None
+        for _ in range(1 + round_number % 3):
+            assert child.stdout.readline()
+        time.sleep(float(drawn.uniform(0, 0.05)))  # somewhere within the next
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+        child.stdout.close()
+        with engram.open(folder, config=config(SMALL)) as store:
+            found = everything(store)
+            assert len(found) == COUNT
+            assert at_first in (None, found)
+            at_first = found
+            store.verify()
+
+
+# -- what can be asked of a recall, and seen of the tiers
+
+
+def test_a_recall_looks_where_it_is_told(folder: Path) -> None:
+    with open_filled(folder, config(Scatter(5)), 300) as store:
+        store.migrate()
+        whole = everything(store)
+        parts = {
+            tier: store.recall(np.ones(DIM), k=300, ef=1200, tiers=(tier,))
+            for tier in ("hot", "warm", "cold")
+        }
+        for tier, found in parts.items():
+            assert set(found.tiers) == {tier}
+            assert {hit.tier for hit in found} == {tier}
+        assert {
+            id: distance
+            for found in parts.values()
+            for id, distance in zip(found.ids, found.distances, strict=True)
+        } == whole
+
+        store.store("pending", np.ones(DIM))
+        assert store.recall(np.ones(DIM), k=1, tiers=["hot"])[0].id == "pending"
+        [many] = store.recall_many(np.ones((1, DIM)), k=300, ef=1200, tiers=("cold",))
+        assert many.ids == parts["cold"].ids
+
+
+def test_a_recall_without_time_says_that_it_is_not_complete(folder: Path) -> None:
+    with open_filled(folder, config(Everything(Tier.WARM))) as store:
+        store.migrate()
+        store.store("pending", np.ones(DIM))
+        found = store.recall(np.ones(DIM), budget_ms=1e-6)
+        assert not found.complete
+        assert any(report.truncated for report in found.tiers.values())
+        assert store.recall(np.ones(DIM)).complete
+    hurried = engram.Config(budgets=engram.LatencyBudgets(warm_ms=1e-6), migration_interval=None)
+    with engram.open(folder, config=hurried) as store:
+        found = store.recall(np.ones(DIM))
+        assert found.tiers["warm"].truncated and not found.tiers["cold"].truncated
+
+
+@pytest.mark.parametrize("wrong", [(), "hot", ("hot", "tepid"), 3, (0,)], ids=repr)
+def test_tiers_that_are_none_are_refused(memory: engram.MemoryStore, wrong: Any) -> None:
+    with pytest.raises(engram.InvalidInput, match="tiers"):
+        memory.recall(np.ones(8), tiers=wrong)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, float("nan"), "1", True])
+def test_a_budget_that_is_no_time_is_refused(memory: engram.MemoryStore, wrong: Any) -> None:
+    with pytest.raises(engram.InvalidInput, match="budget_ms"):
+        memory.recall(np.ones(8), budget_ms=wrong)
+
+
+def test_stats_tell_of_the_tiers_also_to_those_who_come_later(folder: Path, clock: Time) -> None:
+    with open_filled(folder, config(SMALL, clock)) as store:
+        report = store.migrate()
+        for row in range(50):
+            store.recall(vectors()[row])
+        tiers = store.stats()["tiers"]
+        assert sum(tier["memories"] for tier in tiers.values()) == COUNT
+        assert sum(tier["hit_share"] for tier in tiers.values()) == pytest.approx(1)
+        assert tiers["cold"]["p99_us"] > 0
+        assert tiers["cold"]["disk_bytes"] == sum(file.stat().st_size for file in folder.glob("seg-*.cold"))
+        assert tiers["hot"]["activation"]["median"] >= 1
+        assert store.stats()["migrations"]["last"][-1]["moved"] == report.moved
+
+    with engram.open(folder, read_only=True, config=config(SMALL, clock)) as later:
+        before = later.stats()["before"]
+        assert before["tiers"]["cold"]["recalls"] == 50
+        assert before["migrations"][-1]["moved"] == report.moved
+        assert before["at"] == clock.now
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"at": 1}', b"\xff\xfe", b"null"])
+def test_a_damaged_record_of_activity_is_as_good_as_none(folder: Path, damage: bytes) -> None:
+    open_filled(folder, config(SMALL), 10).close()
+    (folder / "activity.json").write_bytes(damage)
+    with engram.open(folder) as store:
+        assert store.stats()["before"] is None
+        assert len(store) == 10
+
+
+def test_a_segment_that_is_gone_is_missed_at_the_next_open(folder: Path) -> None:
+    with open_filled(folder, config(Everything(Tier.COLD))) as store:
+        store.migrate()
+        at_first = everything(store)
+        [segment] = folder.glob("seg-*")
+        segment.unlink()
+        assert everything(store) == at_first  # it is open
+    with pytest.raises(engram.CorruptionError, match=segment.name):
+        engram.open(folder)
+
+
+def test_a_flipped_bit_in_a_segment_is_found(folder: Path) -> None:
+    with open_filled(folder, config(Everything(Tier.WARM))) as store:
+        store.migrate()
+        at_first = everything(store)
+    [segment] = folder.glob("seg-*")
+    whole = segment.read_bytes()
+    for offset in np.random.default_rng(1).integers(0, len(whole), 20):
+        damaged = bytearray(whole)
+        damaged[offset] ^= 0x10
+        segment.write_bytes(damaged)
+        try:
+            with engram.open(folder, read_only=True) as store:
+                assert everything(store) == at_first
+                store.verify()
+        except (engram.CorruptionError, engram.UnsupportedFormat) as error:
+            assert segment.name in str(error)
+        else:
+            pytest.fail(f"byte {offset} of {segment.name} is damaged and nobody says so")
+    segment.write_bytes(whole)
+    with engram.open(folder) as store:
+        assert everything(store) == at_first
