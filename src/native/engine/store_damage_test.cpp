@@ -23,7 +23,14 @@ bool tries_all() {
   return all;
 }
 
-// A store with a checkpoint and a log behind it, as a kill leaves it.
+// How far apart the bytes are that are tried. A file of a lower tier has many pages, and the tier room's own
+// tests flip and cut all of them (tier/segment_damage_test.cpp).
+std::size_t step_of(const Path& path) {
+  const bool of_lower_tier = path.extension() == ".warm" || path.extension() == ".cold";
+  return of_lower_tier && !tries_all() ? 122 : 1;
+}
+
+// A store with a checkpoint, segments and a log behind them, as a kill leaves it.
 struct Damaged {
   std::vector<Operation> operations = scenario(5);
   std::unique_ptr<FaultFileSystem> files;
@@ -81,7 +88,7 @@ TEST(StoreDamage, EverySingleBitFlipIsHarmlessOrRefused) {
   std::size_t refused = 0;
   for (const Path& path : made.paths) {
     const std::size_t bytes = made.used(path);
-    for (std::size_t byte = 0; byte < bytes; ++byte) {
+    for (std::size_t byte = 0; byte < bytes; byte += step_of(path)) {
       for (unsigned bit = 0; bit < 8; ++bit) {
         if (!tries_all() && (byte % 2 != 0 || bit != byte / 2 % 8)) continue;
         SCOPED_TRACE(path.string() + ", byte " + std::to_string(byte) + ", bit " + std::to_string(bit));
@@ -103,7 +110,8 @@ TEST(StoreDamage, EverySingleBitFlipIsHarmlessOrRefused) {
 TEST(StoreDamage, EveryTruncationIsAPrefixOrRefused) {
   const Damaged made;
   for (const Path& path : made.paths) {
-    for (std::size_t size = 0; size < made.used(path); size += tries_all() ? 1 : 3) {
+    const std::size_t bytes = made.used(path);
+    for (std::size_t size = 0; size < bytes; size += tries_all() ? 1 : 2 + step_of(path)) {
       SCOPED_TRACE(path.string() + ", cut to " + std::to_string(size) + " bytes");
       const std::unique_ptr<FaultFileSystem> files = made.files->after_kill();
       files->open(path, OpenMode::kReadWrite)->truncate(size);

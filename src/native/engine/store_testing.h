@@ -50,9 +50,10 @@ inline std::unique_ptr<Store> open(FileSystem& files, wal::Sync sync) {
 
 // One operation of the scenario: what it does to a store, and to a model.
 struct Operation {
-  enum class Kind { kPut, kBatch, kForget, kIndex, kCheckpoint } kind;
+  enum class Kind { kPut, kBatch, kForget, kIndex, kCheckpoint, kMove, kCompact } kind;
   std::vector<std::string> ids;
   std::vector<Vector> vectors;
+  std::vector<Tier> targets{};  // of a move
 
   void apply(Model& model) const {
     for (std::size_t i = 0; i < vectors.size(); ++i) model[ids[i]] = vectors[i];
@@ -67,6 +68,8 @@ struct Operation {
       store.checkpoint();
       return;
     }
+    if (kind == Kind::kMove) return move(store);
+    if (kind == Kind::kCompact) return void(store.compact({}));
     std::vector<std::byte> payload;
     for (std::size_t i = 0; i < ids.size(); ++i) {
       Entry entry;
@@ -76,25 +79,43 @@ struct Operation {
     }
     store.put(std::move(payload), std::nullopt, std::nullopt);
   }
+
+ private:
+  void move(Store& store) const {
+    drain(store);
+    std::vector<std::uint64_t> keys;
+    std::vector<Tier> tiers;
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+      if (const std::optional<std::uint64_t> key = store.key(ids[i])) {
+        keys.push_back(*key);
+        tiers.push_back(targets[i]);
+      }
+    }
+    store.move(keys, tiers, {.catalog_lsn = store.indexed_lsn()});
+  }
 };
 
 inline std::vector<Operation> scenario(std::uint64_t seed) {
   std::mt19937_64 random(seed);
   std::vector<Operation> operations;
   for (int n = 0; n < kOperations; ++n) {
-    const auto dice = random() % 10;
-    Operation operation{dice < 5   ? Operation::Kind::kPut
-                        : dice < 7 ? Operation::Kind::kBatch
-                        : dice < 8 ? Operation::Kind::kForget
-                        : dice < 9 ? Operation::Kind::kIndex
-                                   : Operation::Kind::kCheckpoint,
+    const auto dice = random() % 14;
+    Operation operation{dice < 5    ? Operation::Kind::kPut
+                        : dice < 7  ? Operation::Kind::kBatch
+                        : dice < 8  ? Operation::Kind::kForget
+                        : dice < 9  ? Operation::Kind::kIndex
+                        : dice < 10 ? Operation::Kind::kCheckpoint
+                        : dice < 13 ? Operation::Kind::kMove
+                                    : Operation::Kind::kCompact,
                         {},
                         {}};
     const bool stores = operation.kind == Operation::Kind::kPut || operation.kind == Operation::Kind::kBatch;
-    const std::size_t count = operation.kind == Operation::Kind::kBatch ? 3 : 1;
+    const bool moves = operation.kind == Operation::Kind::kMove;
+    const std::size_t count = moves ? 6 : operation.kind == Operation::Kind::kBatch ? 3 : 1;
     for (std::size_t i = 0; i < count; ++i) {
       operation.ids.push_back("id" + std::to_string(random() % 12));
       if (stores) operation.vectors.push_back({static_cast<float>(n), static_cast<float>(i), 1, 2});
+      if (moves) operation.targets.push_back(static_cast<Tier>(random() % kTiers));
     }
     operations.push_back(std::move(operation));
   }
