@@ -11,14 +11,14 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from . import _native
+from . import _activity, _native
 from ._repair_report import RepairReport
 
 BUILDING = "repair.tmp"
 READY = "repair.ready"
 _ASIDE = "damaged"  # within READY: the old files, until all of them are there
 _REPORT = "report.json"
-_NAMES = ("manifest", "manifest.tmp", "wal", "activation", "activation.tmp")
+_NAMES = ("manifest", "manifest.tmp", "wal", "activation", "activation.tmp", _activity.NAME)
 
 
 def begin(folder: Path, new: Path, report: RepairReport) -> None:
