@@ -147,10 +147,11 @@ def _size(size: Size | None, name: str) -> int | None:
 
 
 def _check_catalog(native: _native.Store, catalog: Catalog, path: Path | None) -> None:
-    if catalog.applied < native.checkpoint_lsn:
+    if catalog.applied < native.catalog_lsn:
         raise CorruptionError(
-            f"the catalog in {path} has applied the log up to {catalog.applied}, but the log before "
-            f"{native.checkpoint_lsn} is gone: the catalog is lost or too old; restore the folder",
+            f"the catalog in {path} has applied the log up to {catalog.applied}, but what was stored "
+            f"before {native.catalog_lsn} is read from the log no more: the catalog is lost or too old; "
+            "restore the folder, or run `engram repair`",
             str(path),
         )
 

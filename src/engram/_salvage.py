@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from . import _native
 from ._errors import CorruptionError, DimensionMismatch, EngramError, InvalidInput, UnsupportedFormat
 from ._repair_report import RepairReport, Stretch
+from ._salvaged_tiers import SalvagedTiers
 from .catalog import Row
 from .catalog_open import FILE_NAME
 from .catalog_salvage import SalvagedCatalog
@@ -32,6 +33,21 @@ class Piece:
     created_at: float
 
 
+class Vectors(Protocol):
+    """Where vectors lie, by number."""
+
+    def vector(self, at: int, /) -> Any: ...
+
+
+class Stored(NamedTuple):
+    """A memory in the checkpoint or in a segment."""
+
+    source: Vectors
+    at: int
+    id: str
+    confidence: float
+
+
 @dataclass
 class Checkpoint:
     """What could be read of the live checkpoint; graph None: nothing that keeps a memory."""
@@ -51,12 +67,13 @@ class Salvage:
         try:
             self._manifest = self._read_manifest()
             self._checkpoint = self._find_checkpoint()
+            self._tiers = SalvagedTiers(folder, self._catalog, self.report.damage)
             self.dim, self.metric = self._kind(dim, metric)
-            self._memories = self._in_checkpoint()  # key: (slot, id, confidence)
+            self._memories = self._in_checkpoint()
+            self._memories.update(self._in_segments())
             self._base = self._base_lsn()
-            self._versions = {
-                id: key for key, (_, id, _) in self._memories.items()
-            }  # id: the key that is kept
+            # id: the key that is kept
+            self._versions = {self._memories[key].id: key for key in sorted(self._memories)}
             self._forgotten: dict[str, int] = {}
             self._texts: dict[int, Row] = {}  # of the checkpoint's memories that the catalog has lost
             self._seen: set[int] = set()
@@ -73,17 +90,16 @@ class Salvage:
     def ids(self) -> set[str]:
         return set(self._versions)
 
-    def in_graph(self) -> Iterator[Piece]:
-        """The kept memories that the checkpoint holds."""
-        kept = [key for key in sorted(self._memories) if self._versions.get(self._memories[key][1]) == key]
+    def in_tiers(self) -> Iterator[Piece]:
+        """The kept memories that the checkpoint and the segments hold."""
+        kept = [key for key in sorted(self._memories) if self._versions.get(self._memories[key].id) == key]
         for at in range(0, len(kept), _AT_ONCE):
             rows = self._catalog.read(kept[at : at + _AT_ONCE])
             for key in kept[at : at + _AT_ONCE]:
-                slot, id, confidence = self._memories[key]
+                memory = self._memories[key]
                 row = rows.get(key) or self._texts.get(key, _LOST)
-                assert self._checkpoint.graph is not None
-                vector = self._checkpoint.graph.vector(slot)
-                yield Piece(id, vector, row.content, row.metadata, confidence, row.created_at)
+                vector = memory.source.vector(memory.at)
+                yield Piece(memory.id, vector, row.content, row.metadata, memory.confidence, row.created_at)
 
     def in_log(self, entries: list[Any]) -> Iterator[Piece]:
         """The kept memories among one record's entries."""
@@ -149,6 +165,8 @@ class Salvage:
             known = self._manifest[:2]
         elif graph is not None:
             known = (graph.dim, graph.metric)
+        elif self._tiers.kind is not None:
+            known = self._tiers.kind
         elif dim is None or metric is None:
             raise InvalidInput(
                 f"the manifest of {self._folder} is lost, and with it the dimension and metric: give them "
@@ -165,17 +183,30 @@ class Salvage:
             self._checkpoint.graph = None
         return known
 
-    def _in_checkpoint(self) -> dict[int, tuple[int, str, float]]:
-        found = self._checkpoint
-        if found.graph is None:
+    def _in_segments(self) -> dict[int, Stored]:
+        """By key; those in segments of other vectors are none of this store's."""
+        kind = (self.dim, self.metric)
+        return {
+            each.key: Stored(each.segment, each.row, each.id, each.confidence)
+            for each in self._tiers.rows
+            if (each.segment.dim, each.segment.metric) == kind
+        }
+
+    def _in_checkpoint(self) -> dict[int, Stored]:
+        found, graph = self._checkpoint, self._checkpoint.graph
+        if graph is None:
             return {}
-        born = found.graph.slots()
+        born = graph.slots()
         if found.rows is not None:
-            return {born[slot]: (slot, id, confidence) for slot, id, confidence in found.rows if slot in born}
+            return {
+                born[slot]: Stored(graph, slot, id, confidence)
+                for slot, id, confidence in found.rows
+                if slot in born
+            }
         # Without its rows: the catalog knows which id each key is.
         slots = {key: slot for slot, key in born.items() if key < found.lsn or found.lsn == 0}
         rows = self._catalog.read([key for key in slots if self._catalog.keys.get(key) is not None])
-        return {key: (slots[key], row.id, row.confidence) for key, row in rows.items()}
+        return {key: Stored(graph, slots[key], row.id, row.confidence) for key, row in rows.items()}
 
     def _base_lsn(self) -> int:
         """From where on the log's records count; those before are in the checkpoint."""
@@ -197,6 +228,8 @@ class Salvage:
                     self._seen.add(key)
                 if key < self._base:
                     continue
+                if key <= self._versions.get(id, -1):
+                    continue  # a segment has that version, or a later one
                 if is_store:
                     self._versions[id] = key
                 else:

@@ -25,8 +25,8 @@ def repair(
 ) -> RepairReport:
     """Keeps every memory of a damaged store that can be read; a sound store is left as it is.
 
-    Memories come from the checkpoint's files when they can be read, then from every record of the log whose
-    checksum holds; texts of the checkpoint's memories from the catalog. A new store is built beside,
+    Memories come from the checkpoint's files and the segments where they can be read, then from every record
+    of the log whose checksum holds; texts of the former from the catalog. A new store is built beside,
     verified, and put in place; the damaged files are kept in ``PATH/damaged-N``. A repair that is killed can
     be run again: the store is then still the old one, already the new one, or refuses to open until then.
 
@@ -70,7 +70,7 @@ def repair(
 def _check_is_store(folder: Path) -> None:
     names = {each.name for each in folder.iterdir()} if folder.is_dir() else set()
     ours = {"manifest", "wal", FILE_NAME, _exchange.READY}
-    if not (names & ours or any(name.startswith("hot-") for name in names)):
+    if not (names & ours or any(name.startswith(("hot-", "seg-")) for name in names)):
         raise InvalidInput(f"{folder} is not an Engram store: there is nothing in it to repair")
 
 
@@ -112,7 +112,7 @@ def _rebuild(folder: Path, damage: str, dim: int | None, metric: str | None) -> 
 
 def _build(salvage: Salvage, wal: Path, new: Path) -> None:
     with open_store(new, salvage.dim, metric=salvage.metric, fsync="never") as store:  # type: ignore[arg-type]
-        _put(store, salvage.in_graph())
+        _put(store, salvage.in_tiers())
 
         def see(entries: list[Any]) -> None:
             _put(store, salvage.in_log(entries))

@@ -11,9 +11,11 @@
 #include "engine/lock.h"
 #include "engine/manifest.h"
 #include "engine/salvage.h"
+#include "engine/tombstones.h"
 #include "hnsw/graph.h"
 #include "python/bindings.h"
 #include "python/gil.h"
+#include "tier/segment.h"
 
 namespace py = pybind11;
 
@@ -103,6 +105,67 @@ class Graph {
   std::unique_ptr<hnsw::Graph> graph_;
 };
 
+// A segment of a lower tier by itself, of which any page may be damaged.
+class Segment {
+ public:
+  explicit Segment(const Path& path)
+      : cache_(kCacheBytes), segment_(tier::Segment::open(files(), path, cache_)) {}
+  std::size_t dim() const { return segment_->dim(); }
+  const char* metric() const { return name_of(segment_->shape().metric); }
+  std::size_t count() const { return segment_->rows(); }
+
+  // (row, key, id, confidence) of every row all of which can be read.
+  py::list rows() const {
+    py::list all;
+    std::vector<float> vector(dim());
+    for (tier::Row row = 0; row < segment_->rows(); ++row) {
+      try {
+        const std::uint64_t key = segment_->key(row);
+        const std::string id = segment_->id(row);
+        const double confidence = segment_->confidence(row);
+        segment_->copy_vector(row, vector.data());
+        all.append(py::make_tuple(row, key, id, confidence));
+      } catch (const CorruptionError&) {  // what is lost is this row
+      }
+    }
+    return all;
+  }
+
+  py::array_t<float> vector(tier::Row row) const {
+    if (row >= segment_->rows()) throw py::index_error("no such row");
+    std::vector<float> values(dim());
+    segment_->copy_vector(row, values.data());
+    return vector_of(values.data(), values.size());
+  }
+
+ private:
+  static constexpr std::size_t kCacheBytes = 4u << 20;
+  tier::PageCache cache_;
+  std::unique_ptr<tier::Segment> segment_;
+};
+
+// The dead rows of each segment, by its number: one bit a row.
+py::dict dead_rows(const Path& path) {
+  py::dict all;
+  for (const engine::Tombstones& each : engine::read_tombstones(files(), path)) {
+    all[py::int_(each.segment)] =
+        py::bytes(reinterpret_cast<const char*>(each.dead.data()), each.dead.size());
+  }
+  return all;
+}
+
+// The names of the files that the manifest gives the lower tiers: the segments', and that of their dead rows.
+py::tuple tier_files(const Path& folder) {
+  const std::optional<engine::Manifest> found = engine::read_manifest(files(), folder);
+  py::list segments;
+  if (!found) return py::make_tuple(segments, py::none());
+  for (const engine::SegmentName& each : found->segments) {
+    segments.append(py::make_tuple(each.number, engine::segment_path({}, each).string()));
+  }
+  if (found->tombstones == 0) return py::make_tuple(segments, py::none());
+  return py::make_tuple(segments, engine::tombstones_path({}, found->tombstones).string());
+}
+
 // The lock of a store that is not opened; given back when it is released or dropped.
 class Lock {
  public:
@@ -124,6 +187,15 @@ void bind_salvage(py::module_& module) {
       .def_property_readonly("metric", [](const Graph& self) { return name_of(self.options().metric); })
       .def("slots", &Graph::slots)
       .def("vector", &Graph::vector, py::arg("slot"));
+  py::class_<Segment>(module, "SalvagedSegment")
+      .def(py::init<const Path&>())
+      .def_property_readonly("dim", &Segment::dim)
+      .def_property_readonly("metric", &Segment::metric)
+      .def("__len__", &Segment::count)
+      .def("rows", &Segment::rows)
+      .def("vector", &Segment::vector, py::arg("row"));
+  module.def("salvage_dead", &dead_rows, py::arg("path"));
+  module.def("tier_files", &tier_files, py::arg("folder"));
   module.def("read_manifest", &manifest, py::arg("folder"));
   module.def("salvage_rows", &rows, py::arg("path"));
   module.def("salvage_log", &log, py::arg("folder"), py::arg("dim"), py::arg("vectors"), py::arg("see"));
