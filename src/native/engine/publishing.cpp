@@ -73,7 +73,11 @@ void Store::show(std::span<Arrival> arrivals, std::span<const std::shared_ptr<Ti
     }
   }
   const std::unique_lock lock(table_mutex_);
-  for (const auto& segment : leaving) tiers_.remove(*segment);
+  for (const auto& segment : leaving) {
+    // What was carried over has a new place by now; the rest was replaced or forgotten since its promotion.
+    std::erase_if(promoted_, [&](const auto& each) { return each.second.segment() == segment->index; });
+    tiers_.remove(*segment);
+  }
   queue_.show(tiers_.view());
 }
 
