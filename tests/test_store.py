@@ -143,7 +143,7 @@ def test_the_content_of_a_hit_belongs_to_the_version_that_was_found(memory: engr
 
     memory.store("m1", np.zeros(8), content="new")
     memory.forget("m2")
-    memory.wait_indexed()
+    memory.checkpoint()  # commits to the catalog what was indexed
 
     contents = {hit.id: hit.content for hit in found}
     assert contents == {"m1": None, "m2": None, "m3": "old"}

@@ -1,9 +1,8 @@
 // Measures the recall of the store as it is: a cue that was recalled with is searched exactly.
-#include <time.h>
-
 #include <algorithm>
 
 #include "base/parallel.h"
+#include "base/thread_time.h"
 #include "engine/pending_scan.h"
 #include "engine/store.h"
 
@@ -36,12 +35,6 @@ class Nearest {
  private:
   std::vector<Each> all_;  // ascending
 };
-
-double thread_seconds() {
-  timespec time{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
-}
 
 }  // namespace
 

@@ -294,6 +294,7 @@ class Store {
   [[noreturn]] void refuse_place(Place place, const char* what) const;
 
   // recall.cpp
+  static bool hot_is_over(const Merge& merge, double begun);
   void search_hot(const float* cue, Merge& merge) const;
   void scan_queue(const float* cue, Merge& merge) const;
   void walk_hot(const float* cue, Merge& merge) const;
