@@ -44,7 +44,9 @@ class Lookups:
         # What is no longer pending was committed before it left the queue.
         rows.update(self._catalog.read([key for key in keys if key not in rows]))
         for id, key in zip(ids, keys, strict=True):
-            if (key not in rows or rows[key].id != id) and self._native.key(id) == key:
+            if self._native.key(id) != key:
+                rows.pop(key, None)  # the catalog may not know of what replaced it yet
+            elif key not in rows or rows[key].id != id:
                 raise CorruptionError(
                     f"the catalog of {self._path or 'the store in RAM'} has lost the memory {id!r}; "
                     "run `engram repair` to keep the rest",
