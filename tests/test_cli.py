@@ -24,6 +24,7 @@ pytest.importorskip("rich")
 
 from engram.cli import main
 from engram.cli.app import app
+from engram.policy import TIERS
 from tests.signals import hear_ctrl_c
 
 DIM = 4
@@ -130,8 +131,8 @@ def test_stats_show_the_tiers_and_the_last_migrations(folder: Path) -> None:
     told = run("stats", folder)
     assert told.returncode == 0
     lines = [line.split() for line in told.stdout.splitlines()]
-    rows = {line[0]: line for line in lines if line and line[0] in ("hot", "warm", "cold")}
-    counts = [int(rows[tier][1].replace(",", "")) for tier in ("hot", "warm", "cold")]
+    rows = {line[0]: line for line in lines if len(line) > 2 and line[0] in TIERS}
+    counts = [int(rows[tier][1].replace(",", "")) for tier in TIERS]
     assert sum(counts) == 2000
     assert min(counts) > 0
     assert "hot->cold" in told.stdout

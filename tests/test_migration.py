@@ -563,3 +563,21 @@ def test_a_flipped_bit_in_a_segment_is_found(folder: Path) -> None:
     segment.write_bytes(whole)
     with engram.open(folder) as store:
         assert everything(store) == at_first
+
+
+def test_a_memory_that_came_up_and_was_forgotten_leaves_nothing_behind(folder: Path) -> None:
+    """Its row is dropped by a compaction, and the next segment may be a smaller one in the same place."""
+    policy = Everything(Tier.COLD)
+    settings = engram.Config(policy=policy, migration_interval=None, checkpoint_bytes=None, budgets=UNHURRIED)
+    with open_filled(folder, settings) as store:
+        store.migrate()
+        some = np.sort(store.population().key)[-100:]
+        store._parts.native.move(some, np.zeros(100, np.uint8), store._parts.catalog.applied, None)
+        for row in range(20, COUNT):
+            store.forget(f"m{row}")
+        store.migrate()  # rewrites the segment, without those that came up
+        for number in range(20):
+            store.store(f"n{number}", np.full(DIM, number))
+            store.migrate()
+        assert set(everything(store)) == {f"m{row}" for row in range(20)} | {f"n{row}" for row in range(20)}
+        store.verify()

@@ -43,7 +43,7 @@ def test_numpy_is_the_only_thing_required() -> None:
 
 
 def test_the_extras_are_known() -> None:
-    extras = {"cli", "text", "prometheus", "opentelemetry", "all"}
+    extras = {"cli", "text", "plot", "prometheus", "opentelemetry", "all"}
     assert set(DISTRIBUTION.metadata.get_all("Provides-Extra", [])) == extras
 
 

@@ -5,6 +5,7 @@ No memory depends on this file: it is not synced, and one that is damaged reads 
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -27,12 +28,8 @@ def save(folder: Path, at: float, tiers: dict[str, Any], migrations: Iterable[Mi
         "tiers": {tier: {name: tiers[tier][name] for name in _KEPT} for tier in TIERS},
         "migrations": [asdict(report) for report in migrations],
     }
-    beside = folder / f"{NAME}.new"
-    try:
-        beside.write_text(json.dumps(told))
-        beside.replace(folder / NAME)
-    except OSError:
-        beside.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        (folder / NAME).write_text(json.dumps(told))  # torn by a kill: as good as none
 
 
 def load(folder: Path) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from .catalog import Catalog
 from .checkpoints import Checkpoints
 from .indexer import Indexer
 from .migration import MigrationReport, Moves, Reason, add, check_plan, within_budget
-from .policy import MigrationPolicy, Population, Tier, TierBudgets
+from .policy import TIERS, MigrationPolicy, Population, Tier, TierBudgets
 
 REMEMBERED = 20  # reports
 # The hot tier may be over its budget by so much before indexing waits for what is on its way down.
@@ -172,7 +172,10 @@ class Migrator:
             return
         try:
             now = self._clock.now()
-            tiers = tiers_of(self._store.stats(), self.population(now), self._folder)
+            counted = self._store.stats()
+            if not self.last and not any(counted[tier]["recalls"] for tier in TIERS):
+                return  # nothing was done: what the last process did is still the latest
+            tiers = tiers_of(counted, self.population(now), self._folder)
             _activity.save(self._folder, now, tiers, self.last)
         except Exception as error:  # the clock is the program's; closed meanwhile
             tell(logging.DEBUG, "activity.lost", f"what the tiers did could not be kept: {error}")

@@ -46,7 +46,10 @@ def plot(store: MemoryStore, file: Path, *, cues: int = CUES) -> None:
         raise InvalidInput(f"{store!r} holds no memories that are indexed: there is nothing to plot")
     activations = [population.activation[population.tier == tier] for tier in Tier]
     save_figure(
-        activations, measure(store, cues), file, f"{store.path or 'in RAM'}: {len(population):,} memories"
+        activations,
+        measure(store, cues),
+        file,
+        f"{store.path.name if store.path else 'in RAM'}: {len(population):,} memories",
     )
 
 
@@ -103,11 +106,12 @@ def save_figure(activations: list[Array], times: list[Array], file: Path, title:
 
 def _draw_activations(axes: Any, activations: list[Array]) -> None:
     most = max((float(values.max()) for values in activations if len(values)), default=1.0)
-    bins = np.geomspace(_FAINTEST, max(2.0, 1.1 * most), 60)
+    least = min((float(values.min()) for values in activations if len(values)), default=1.0)
+    bins = np.geomspace(max(_FAINTEST, 0.9 * least), max(2.0, 1.1 * most), 60)
     for tier, values, colour in zip(TIERS, activations, _COLOURS, strict=True):
         if len(values):
             label = f"{tier} ({len(values):,})"
-            axes.hist(np.maximum(values, _FAINTEST), bins=bins, color=colour, alpha=0.75, label=label)
+            axes.hist(np.maximum(values, bins[0]), bins=bins, color=colour, alpha=0.75, label=label)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("activation (1 for each access, halving every half-life)")
@@ -124,6 +128,8 @@ def _draw_latencies(axes: Any, times: list[Array]) -> None:
             share = np.arange(1, len(values) + 1) / len(values)
             axes.step(np.sort(values), share, color=colour, label=label, where="post")
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_formatter("")
     axes.set_ylim(0, 1)
     axes.set_xlabel("microseconds a recall of 10, in that tier alone")
     axes.set_ylabel("share of the recalls")
