@@ -201,7 +201,10 @@ void Store::retire_dead() {
   }
   aging_.slots.clear();
   aging_.any = false;
-  for (const auto& segment : queue_.view().tiers->segments) segment->live.settle(aging_.visible);
+  // A recall that began since may be as of one below what was visible then, and a row that left since is dead
+  // from there on: it has to count for that recall.
+  const std::uint64_t oldest = aging_.visible - std::min<std::uint64_t>(aging_.visible, 1);
+  for (const auto& segment : queue_.view().tiers->segments) segment->live.settle(oldest);
 }
 
 }  // namespace engram::engine
