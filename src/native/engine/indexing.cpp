@@ -201,10 +201,13 @@ void Store::retire_dead() {
   }
   aging_.slots.clear();
   aging_.any = false;
-  // A recall that began since may be as of one below what was visible then, and a row that left since is dead
-  // from there on: it has to count for that recall.
-  const std::uint64_t oldest = aging_.visible - std::min<std::uint64_t>(aging_.visible, 1);
-  for (const auto& segment : queue_.view().tiers->segments) segment->live.settle(oldest);
+  const std::unique_lock lock(table_mutex_);
+  // A row that left since the turn began is dead from what was visible then, and has to count for the recalls
+  // that began before it left, as of one below: it waits for a turn in which none leaves.
+  const std::uint64_t below = rows_died_ ? std::min<std::uint64_t>(aging_.visible, 1) : 0;
+  for (const auto& segment : queue_.view().tiers->segments) {
+    segment->live.settle(aging_.visible - below);
+  }
 }
 
 }  // namespace engram::engine
