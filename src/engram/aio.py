@@ -30,7 +30,7 @@ _BREATH = 5e-5  # seconds: long enough for the event loop to take the GIL
 
 
 class AsyncMemoryStore:
-    """The verbs of a `MemoryStore` as coroutines. The event loop is never blocked: all work is in threads.
+    """The verbs of a `MemoryStore` as coroutines. No verb runs in the event loop: all work is in threads.
 
     A call that is cancelled has either been done or not when its task goes on, and is not done later: one
     that had begun comes to its end first. A cancelled `store_many` ends after the piece it was writing.
