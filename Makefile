@@ -5,9 +5,10 @@ PYTHON ?= python3
 JOBS ?= $(shell nproc 2>/dev/null || echo 2)
 # Passed on to pytest, ctest or the benchmarks: make test ARGS="-k recall"
 ARGS ?=
-# For native-test: address, undefined or thread
+# For native-test: address, undefined, address,undefined (both at once) or thread
 SANITIZE ?=
 
+comma := ,
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
@@ -72,19 +73,19 @@ format: $(STAMP)/lint  ## Let ruff and clang-format rewrite the sources
 # built for put a library there, and it gives up ("unexpected memory mapping"); setarch -R turns that off where
 # the system lets it (a container may not).
 NO_ASLR := $(if $(SANITIZE)$(filter fuzz,$(MAKECMDGOALS)),$(shell setarch -R true 2>/dev/null && echo setarch -R))
-native-test: PRESET := $(or $(SANITIZE),release)
-native-test: $(STAMP)/build googletest  ## The native tests (SANITIZE=thread, address, undefined)
+native-test: PRESET := $(or $(subst $(comma),-,$(SANITIZE)),release)
+native-test: $(STAMP)/build googletest  ## The native tests (SANITIZE=thread, address, undefined; address,undefined)
 	@cmake --preset $(PRESET) --log-level=WARNING
 	@cmake --build --preset $(PRESET)
 	@$(NO_ASLR) ctest --preset $(PRESET) -j $(JOBS) $(ARGS)
 
-# Under AddressSanitizer: with clang by libFuzzer, with gcc by tests/fuzz_main.cpp.
+# Under both sanitizers of memory: with clang by libFuzzer, with gcc by tests/fuzz_main.cpp.
 FUZZERS := wal_fuzz hnsw_fuzz tier_fuzz engine_fuzz
 FUZZ_SECONDS ?= 15
 fuzz: $(STAMP)/build googletest  ## The readers of every file on bytes nobody wrote (FUZZ_SECONDS=15 each)
-	@cmake --preset address --log-level=WARNING
-	@cmake --build --preset address --target $(FUZZERS)
-	@cd build/native-address && for fuzzer in $(FUZZERS); do \
+	@cmake --preset address-undefined --log-level=WARNING
+	@cmake --build --preset address-undefined --target $(FUZZERS)
+	@cd build/native-address-undefined && for fuzzer in $(FUZZERS); do \
 	  echo "$$fuzzer, $(FUZZ_SECONDS) seconds"; $(NO_ASLR) ./$$fuzzer -max_total_time=$(FUZZ_SECONDS) $(ARGS); done
 
 # The long forms of what the tests try a sample of: every kill point, every bit, 300 rounds of kills. Under an hour.

@@ -7,6 +7,7 @@ import threading
 
 from . import _native
 from ._events import tell
+from ._threads import join_through_interrupts
 
 _WAIT_SECONDS = 5.0  # how long it sleeps when nobody recalls; a recall and stop() wake it
 _LEAST_PAUSE = 0.05  # seconds: a small store's probes cost nearly nothing, but nobody needs so many
@@ -32,14 +33,9 @@ class Prober:
         """Ends the thread; waits for a probe under way, unless called within it."""
         self._stopping.set()
         self._store.stop_probing()
-        if self._thread is None or self._thread is threading.current_thread():
+        if self._thread is threading.current_thread():
             return
-        interrupted = None
-        while self._thread.is_alive():
-            try:
-                self._thread.join()
-            except KeyboardInterrupt as error:
-                interrupted = error
+        interrupted = join_through_interrupts(self._thread)
         if interrupted is not None:
             raise interrupted
 
@@ -47,9 +43,7 @@ class Prober:
         while not self._stopping.is_set():
             try:
                 cost = self._store.probe(_WAIT_SECONDS)
-            except (
-                Exception
-            ) as error:  # such as memory that is short: the store goes on without being measured
+            except Exception as error:  # such as short memory: the store goes on without being measured
                 tell(logging.WARNING, "probe.failed", f"the recall probe failed: {error}", error=error)
                 cost = _WAIT_SECONDS
             if cost is not None:

@@ -69,7 +69,11 @@ def open(
     parts = open_parts(
         folder, dim, metric, fsync=check_fsync(fsync) or "always", config=config, read_only=bool(read_only)
     )
-    store = MemoryStore(parts, folder, config, embedder)
+    try:
+        store = MemoryStore(parts, folder, config, embedder)
+    except BaseException:  # such as Ctrl-C: no thread may be left at work behind a store that nobody has
+        parts.shut()
+        raise
     seconds = time.monotonic() - begin
     tell(logging.INFO, "store.opened", f"{store} was opened", seconds=seconds, memories=len(store))
     return store
