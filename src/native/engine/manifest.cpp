@@ -175,13 +175,14 @@ void check_creatable(FileSystem& files, const Path& folder) {
                                                          "catalog.sqlite-shm",
                                                          "catalog.sqlite-journal"};
   const std::vector<std::string> names = files.list(folder);
-  const bool begun = std::find(names.begin(), names.end(), "lock") != names.end();
+  const bool begun = files.exists(lock_path(folder));  // looked at after the others, made before them
   for (const std::string& name : names) {
+    if (begun && std::find(kOurs.begin(), kOurs.end(), name) != kOurs.end()) continue;
+    // Another process has created the store while we looked: whether it may be opened its lock says.
+    if (files.exists(manifest_path(folder))) return;
     if (begun && proves_a_store(name)) refuse_lost_manifest(folder, "there is " + name);
-    if (!begun || std::find(kOurs.begin(), kOurs.end(), name) == kOurs.end()) {
-      throw InvalidInput(folder.string() + " is not an Engram store and is not empty (it holds " + name +
-                         "): name an empty folder or one that does not exist yet");
-    }
+    throw InvalidInput(folder.string() + " is not an Engram store and is not empty (it holds " + name +
+                       "): name an empty folder or one that does not exist yet");
   }
 }
 

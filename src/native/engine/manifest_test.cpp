@@ -127,5 +127,14 @@ TEST(Manifest, OnlyAnEmptyFolderOrACreationCutShortIsCreatable) {
   EXPECT_THROW(check_creatable(FileSystem::system(), foreign.path()), InvalidInput);
 }
 
+TEST(Manifest, AFolderThatBecomesAStoreMeanwhileIsLeftToTheLock) {
+  const TemporaryFolder folder;
+  spill(folder.path() / "lock", "123");
+  spill(folder.path() / "hot-1.rows", "");
+  EXPECT_THROW(check_creatable(FileSystem::system(), folder.path()), CorruptionError);
+  write_manifest(FileSystem::system(), folder.path(), example());
+  check_creatable(FileSystem::system(), folder.path());
+}
+
 }  // namespace
 }  // namespace engram::engine
