@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import engram
+from tests.tiered import Time
 
 # The same examples on every run and machine, however slow; ENGRAM_EXPLORE=1 draws new ones and tells how to
 # repeat them.
@@ -28,6 +29,12 @@ settings.load_profile("engram")
 def folder(tmp_path: Path) -> Path:
     """Where a store can be created."""
     return tmp_path / "memories"
+
+
+@pytest.fixture
+def clock() -> Time:
+    """A clock that goes when told."""
+    return Time()
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,65 +19,22 @@ from engram import ActivationPolicy, Plan, Population, Tier, TierBudgets
 from engram.indexer import _BATCH
 from engram.migrator import PATIENCE
 from tests.policies import Everything, Scatter
+from tests.tiered import (
+    COUNT,
+    DIM,
+    SMALL,
+    UNHURRIED,
+    Time,
+    config,
+    everything,
+    open_filled,
+    tiers_of,
+    vectors,
+    wait_for,
+)
 
 DAY = 86_400.0
-DIM = 8
-COUNT = 1000
 UNKNOWN = np.array([3, 2**63 + 5], np.uint64)
-UNHURRIED = engram.LatencyBudgets(hot_ms=None, warm_ms=None, cold_ms=None)
-SMALL = ActivationPolicy(hot_bytes="80KB", warm_bytes="80KB")
-
-
-class Time:
-    """A clock that goes when told."""
-
-    def __init__(self) -> None:
-        self.now = 1_700_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Time:
-    return Time()
-
-
-def config(policy: Any, clock: Any = time.time, interval: Any = None) -> engram.Config:
-    """Without deadlines: what a busy machine does not find in time is not what is tested here."""
-    return engram.Config(policy=policy, clock=clock, migration_interval=interval, budgets=UNHURRIED)
-
-
-def open_filled(folder: Path, settings: engram.Config, count: int = COUNT) -> engram.MemoryStore:
-    store = engram.open(folder, DIM, metric="l2", fsync="never", config=settings)
-    store.store_many(
-        [f"m{row}" for row in range(count)], vectors(count), contents=[f"text {row}" for row in range(count)]
-    )
-    store.wait_indexed()
-    return store
-
-
-def vectors(count: int = COUNT) -> Any:
-    return np.random.default_rng(7).standard_normal((count, DIM)).astype(np.float32)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
-def tiers_of(store: engram.MemoryStore) -> dict[str, int]:
-    return {tier: figures["memories"] for tier, figures in store.stats()["tiers"].items()}
-
-
-def everything(store: engram.MemoryStore) -> dict[str, float]:
-    """Each memory with its distance from one cue; each is found exactly once."""
-    found = store.recall(np.ones(DIM), k=len(store), ef=4 * len(store))
-    assert len(found) == len(set(found.ids)) == len(store)
-    assert found.complete
-    return dict(zip(found.ids, found.distances, strict=True))
 
 
 def test_memories_sink_by_themselves_and_those_recalled_come_back(folder: Path, clock: Time) -> None:
@@ -451,118 +407,6 @@ while True:
 
 
 # -- what can be asked of a recall, and seen of the tiers
-
-
-def test_a_recall_looks_where_it_is_told(folder: Path) -> None:
-    with open_filled(folder, config(Scatter(5)), 300) as store:
-        store.migrate()
-        whole = everything(store)
-        parts = {
-            tier: store.recall(np.ones(DIM), k=300, ef=1200, tiers=(tier,))
-            for tier in ("hot", "warm", "cold")
-        }
-        for tier, found in parts.items():
-            assert set(found.tiers) == {tier}
-            assert {hit.tier for hit in found} == {tier}
-        assert {
-            id: distance
-            for found in parts.values()
-            for id, distance in zip(found.ids, found.distances, strict=True)
-        } == whole
-
-        store.store("pending", np.ones(DIM))
-        assert store.recall(np.ones(DIM), k=1, tiers=["hot"])[0].id == "pending"
-        [many] = store.recall_many(np.ones((1, DIM)), k=300, ef=1200, tiers=("cold",))
-        assert many.ids == parts["cold"].ids
-
-
-def test_a_recall_without_time_says_that_it_is_not_complete(folder: Path) -> None:
-    with open_filled(folder, config(Everything(Tier.WARM))) as store:
-        store.migrate()
-        store.store("pending", np.ones(DIM))
-        found = store.recall(np.ones(DIM), budget_ms=1e-6)
-        assert not found.complete
-        assert any(report.truncated for report in found.tiers.values())
-        assert store.recall(np.ones(DIM)).complete
-    hurried = engram.Config(budgets=engram.LatencyBudgets(warm_ms=1e-6), migration_interval=None)
-    with engram.open(folder, config=hurried) as store:
-        found = store.recall(np.ones(DIM))
-        assert found.tiers["warm"].truncated and not found.tiers["cold"].truncated
-
-
-@pytest.mark.parametrize("wrong", [(), "hot", ("hot", "tepid"), 3, (0,)], ids=repr)
-def test_tiers_that_are_none_are_refused(memory: engram.MemoryStore, wrong: Any) -> None:
-    with pytest.raises(engram.InvalidInput, match="tiers"):
-        memory.recall(np.ones(8), tiers=wrong)
-
-
-@pytest.mark.parametrize("wrong", [0, -1, float("nan"), "1", True])
-def test_a_budget_that_is_no_time_is_refused(memory: engram.MemoryStore, wrong: Any) -> None:
-    with pytest.raises(engram.InvalidInput, match="budget_ms"):
-        memory.recall(np.ones(8), budget_ms=wrong)
-
-
-def test_stats_tell_of_the_tiers_also_to_those_who_come_later(folder: Path, clock: Time) -> None:
-    with open_filled(folder, config(SMALL, clock)) as store:
-        report = store.migrate()
-        for row in range(50):
-            store.recall(vectors()[row])
-        tiers = store.stats()["tiers"]
-        assert sum(tier["memories"] for tier in tiers.values()) == COUNT
-        assert sum(tier["hit_share"] for tier in tiers.values()) == pytest.approx(1)
-        assert tiers["cold"]["p99_us"] > 0
-        assert tiers["cold"]["disk_bytes"] == sum(file.stat().st_size for file in folder.glob("seg-*.cold"))
-        assert tiers["hot"]["activation"]["median"] >= 1
-        assert store.stats()["migrations"]["last"][-1]["moved"] == report.moved
-
-    with engram.open(folder, read_only=True, config=config(SMALL, clock)) as later:
-        before = later.stats()["before"]
-        assert before["tiers"]["cold"]["recalls"] == 50
-        assert before["migrations"][-1]["moved"] == report.moved
-        assert before["at"] == clock.now
-
-
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"at": 1}', b"\xff\xfe", b"null"])
-def test_a_damaged_record_of_activity_is_as_good_as_none(folder: Path, damage: bytes) -> None:
-    open_filled(folder, config(SMALL), 10).close()
-    (folder / "activity.json").write_bytes(damage)
-    with engram.open(folder) as store:
-        assert store.stats()["before"] is None
-        assert len(store) == 10
-
-
-def test_a_segment_that_is_gone_is_missed_at_the_next_open(folder: Path) -> None:
-    with open_filled(folder, config(Everything(Tier.COLD))) as store:
-        store.migrate()
-        at_first = everything(store)
-        [segment] = folder.glob("seg-*")
-        segment.unlink()
-        assert everything(store) == at_first  # it is open
-    with pytest.raises(engram.CorruptionError, match=segment.name):
-        engram.open(folder)
-
-
-def test_a_flipped_bit_in_a_segment_is_found(folder: Path) -> None:
-    with open_filled(folder, config(Everything(Tier.WARM))) as store:
-        store.migrate()
-        at_first = everything(store)
-    [segment] = folder.glob("seg-*")
-    whole = segment.read_bytes()
-    for offset in np.random.default_rng(1).integers(0, len(whole), 20):
-        damaged = bytearray(whole)
-        damaged[offset] ^= 0x10
-        segment.write_bytes(damaged)
-        try:
-            with engram.open(folder, read_only=True) as store:
-                assert everything(store) == at_first
-                store.verify()
-        except (engram.CorruptionError, engram.UnsupportedFormat) as error:
-            assert segment.name in str(error)
-        else:
-            pytest.fail(f"byte {offset} of {segment.name} is damaged and nobody says so")
-    segment.write_bytes(whole)
-    with engram.open(folder) as store:
-        assert everything(store) == at_first
 
 
 def test_a_memory_that_came_up_and_was_forgotten_leaves_nothing_behind(folder: Path) -> None:

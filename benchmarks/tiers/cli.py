@@ -28,6 +28,8 @@ from benchmarks.tiers.report import sheets
 _TARGET = "benchmarks.tiers.worker:TiersWorker"
 _PARTS = ("layout", "others", "limited", "life")
 _PATIENCE = 7200.0  # seconds
+# A limit on data counts the stacks of threads in full: 8 MB each by default, of which they touch some kB.
+_SMALL_STACKS = ["sh", "-c", 'ulimit -s 1024 && exec "$@"', "sh"]
 K = 10
 
 
@@ -92,8 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _worker(target: str = _TARGET) -> Worker:
-    return Worker(target, results_folder() / "logs" / "tiers.log")
+def _worker(target: str = _TARGET, wrapper: list[str] | None = None) -> Worker:
+    return Worker(target, results_folder() / "logs" / "tiers.log", wrapper)
 
 
 class _Run:
@@ -159,10 +161,10 @@ class _Run:
 
     def limited(self) -> dict[str, Any]:
         raw = 4 * self._dataset.base.size
-        with _worker() as worker:
+        with _worker(wrapper=_SMALL_STACKS) as worker:
             found: dict[str, Any] = worker.call(
                 "limited", _PATIENCE, base=self._base, folder=str(self._scratch / "limited"),
-                hot=str(max(4 << 20, raw // 10)), headroom=100 << 20,
+                hot=str(max(4 << 20, raw // 10)),
             )  # fmt: skip
         return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.common.sheet import Sheet
+from benchmarks.tiers.worker import allowed_bytes
 
 
 def sheets(content: dict[str, Any]) -> list[Sheet]:
@@ -46,7 +47,7 @@ def _layout(content: dict[str, Any]) -> Sheet:
 
 def _room(layout: dict[str, Any]) -> Sheet:
     figures, raw = layout["resident"], layout["raw_bytes"]
-    allowed = figures["hot_bytes"] + 40 * figures["memories"] + figures["page_cache_bytes"] + 100e6
+    allowed = allowed_bytes(figures["hot_bytes"], figures["memories"], figures["page_cache_bytes"])
     disk = figures["disk_bytes"] - figures["catalog_bytes"]
     sheet = Sheet("memory and disk of that store", ["what", "MB", "the goal, MB"])
     sheet.rows += [

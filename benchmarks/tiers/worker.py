@@ -19,6 +19,12 @@ from benchmarks.tiers.policies import Layout, contenders
 
 K = 10
 _BATCH = 20_000
+_LIMITED_CACHE = 8 << 20
+
+
+def allowed_bytes(hot: int, memories: int, page_cache: int) -> int:
+    """What a store may take of memory: its budgets, 40 bytes a memory and 100 MB."""
+    return hot + 40 * memories + page_cache + 100_000_000
 
 
 class TiersWorker:
@@ -119,8 +125,12 @@ class TiersWorker:
 
     # -- figure 4
 
-    def limited(self, base: str, folder: str, hot: str, headroom: int) -> dict[str, Any]:
-        """Loads, reopens, recalls and updates a store ten times its RAM budget under a limit of memory."""
+    def limited(self, base: str, folder: str, hot: str) -> dict[str, Any]:
+        """Loads, reopens, recalls and updates a store ten times its RAM budget under a limit of memory.
+
+        The limit is of what could be written, touched or not, so the stacks of threads count in full: the
+        process that calls this wants a small one (`ulimit -s`).
+        """
         import engram
         from engram._sizes import parse_size
 
@@ -128,12 +138,12 @@ class TiersWorker:
         shutil.rmtree(folder, ignore_errors=True)
         config = engram.Config(
             policy=engram.ActivationPolicy(hot_bytes=hot, warm_bytes=hot),
-            page_cache_bytes="8MiB",
+            page_cache_bytes=_LIMITED_CACHE,
             queue_capacity=8192,
             checkpoint_bytes="16MiB",
             compaction_bandwidth=None,
         )
-        limit = _data_bytes() + int(1.25 * parse_size(hot, "hot")) + headroom
+        limit = _data_bytes() + allowed_bytes(parse_size(hot, "hot"), len(vectors), _LIMITED_CACHE)
         resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
         begin = time.perf_counter()
         with engram.open(folder, vectors.shape[1], metric="l2", fsync="never", config=config) as store:

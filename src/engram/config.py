@@ -39,8 +39,8 @@ class Config:
     checkpoint_bytes : log after which the graph is written to disk by itself, so that opening replays no more
         (once it is also a third as large as the graph); None: only when ``checkpoint()`` is called
     indexing : "async" (a thread indexes behind the callers) or "sync" (each call indexes what it stored)
-    recall_probe : the share of a processor, 0 to 1, that may go into measuring the store's own recall
-        (``stats()["recall_at_10"]``); 0: it is not measured
+    recall_probe : the share of a processor, 0 to 1, that may go into measuring the recall of the store's own
+        hot tier (``stats()["recall_at_10"]``); 0: it is not measured
     clock : seconds since the epoch; what ``created_at`` and activations are read from
     policy : decides which memories live in which tier: an `ActivationPolicy`, or a class of your own with
         the method `MigrationPolicy.plan`

@@ -145,7 +145,7 @@ def opentelemetry(
     meter.create_observable_gauge(
         "engram.recall_at_10",
         observe(lambda stats: _bounds(stats["recall_at_10"])),
-        description="Measured recall, and its confidence interval",
+        description="Measured recall of the hot tier, and its confidence interval",
     )
 
 

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal
 
 from numpy.typing import ArrayLike
 
-from . import _forks, _native, _statistics
+from . import _native, _statistics
 from ._asking import Asking, TierName
 from ._checks import check_int, check_timeout, check_word
 from ._clock import Clock
 from ._encoding import Encoder
-from ._errors import EngramError, InvalidInput, StoreClosed
-from ._events import tell
+from ._errors import InvalidInput
+from ._lifetime import Lifetime
 from ._lookups import Lookups
 from ._parts import Fsync, Parts, check_fsync
 from ._rows import Breathe, Rows, check_texts
 from ._vectors import Vector
-from ._waiting import Waits
 from ._writing import Progress, Writer
 from .catalog import Row
 from .config import Config
@@ -37,7 +32,7 @@ from .verification import Verification, verify_parts
 _IDS_AT_ONCE = 1024
 
 
-class MemoryStore:
+class MemoryStore(Lifetime):
     """A store of memories in a folder (or, with path None, in RAM).
 
     Made by `engram.open`. All methods may be called from any thread. A call that raises has changed nothing,
@@ -45,22 +40,14 @@ class MemoryStore:
     """
 
     def __init__(self, parts: Parts, path: Path | None, config: Config, embedder: Embedder | None) -> None:
-        self._parts = parts
+        super().__init__(parts, path)
         self._native = parts.native
-        self._path = path
         self._config = config
         self._encode = Encoder(embedder, self._native.dim)
         clock = Clock(config.clock)
         self._write = Writer(self._native, parts.indexer, config, clock)
         self._look = Lookups(self._native, parts.catalog, path, clock)
         self._ask = Asking(self._native, config.budgets, clock)
-        self._until = Waits(self._native, parts.indexer)
-        self._dim = self._native.dim
-        self._metric = self._native.metric
-        self._state: Literal["open", "closed", "forked"] = "open"
-        self._closing = threading.Lock()
-        self._shut = weakref.finalize(self, Parts.shut, parts)  # when dropped, and at the interpreter's exit
-        _forks.watch(self)
 
     # -- the three verbs
 
@@ -359,62 +346,6 @@ class MemoryStore:
             self.wait_indexed()
         return self._parts.migrator.run()
 
-    def close(self, *, drain: bool = True) -> None:
-        """Syncs and closes; safe to call again, from any thread.
-
-        Parameters
-        ----------
-        drain : wait until all stored so far is indexed, and take a checkpoint when much was stored since the
-            last (False: leave that to the next `open`)
-        """
-        if self._state == "forked":
-            return  # the parent's to close
-        with self._closing:
-            if not self._shut.alive:
-                return
-            self._state = "closed"
-            try:
-                if drain and not self._parts.read_only:
-                    self._until.drained()
-                    self._parts.indexer.finish()
-                    self._parts.migrator.keep_activity()
-            finally:
-                self._shut()
-                _forks.unwatch(self)
-            tell(logging.INFO, "store.closed", f"{self} was closed")
-
-    def __enter__(self) -> MemoryStore:
-        self._check_open()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    # -- what it is
-
-    @property
-    def path(self) -> Path | None:
-        return self._path
-
-    @property
-    def dim(self) -> int:
-        return self._dim
-
-    @property
-    def metric(self) -> str:
-        return self._metric
-
-    @property
-    def read_only(self) -> bool:
-        return self._parts.read_only
-
-    def __repr__(self) -> str:
-        where = "in RAM" if self._path is None else repr(str(self._path))
-        state = "read-only" if self._state == "open" and self._parts.read_only else self._state
-        return f"<MemoryStore {where} dim={self._dim} metric={self._metric} {state}>"
-
     # -- inside
 
     def restore(
@@ -428,22 +359,6 @@ class MemoryStore:
     ) -> None:
         """Stores a memory exactly as it was read from another store; for `engram.repair`."""
         self._write.put(id, vector, content, metadata, confidence, created_at=created_at)
-
-    def _check_open(self) -> None:
-        if self._state == "open":
-            return
-        if self._state == "forked":
-            raise EngramError(
-                f"{self} was opened before a fork and belongs to the parent process: open it in the child "
-                "once the parent has closed it, or start the child with spawn"
-            )
-        raise StoreClosed(f"the store {self._path or 'in RAM'} is closed; open it again to go on")
-
-    def abandon(self) -> None:
-        """For the child of a fork: from now on every call but close raises."""
-        self._state = "forked"
-        self._shut.detach()
-        self._parts.abandon()
 
 
 def _ids_in_pieces(ids: _native.Ids) -> Iterator[str]:

@@ -88,6 +88,9 @@ class DyingFile final : public File {
     file_->allocate(offset, size);
   }
   std::unique_ptr<Mapping> map() const override { return file_->map(); }
+  void map_over(std::byte* where, std::uint64_t offset, std::size_t size) override {
+    file_->map_over(where, offset, size);
+  }
   void advise(std::uint64_t offset, std::uint64_t size, Advice advice) const noexcept override {
     file_->advise(offset, size, advice);
   }

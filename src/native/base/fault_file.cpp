@@ -1,8 +1,11 @@
 #include "base/fault_file.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -156,6 +159,12 @@ class FaultFileSystem::OpenFile final : public File {
     };
     const Lock lock = files_.begin(Call::kMap, path_);
     return std::make_unique<Copy>(node_->now);
+  }
+
+  // RAM of its own: nobody reads such a file but through the mapping.
+  void map_over(std::byte* where, std::uint64_t /*offset*/, std::size_t size) override {
+    const Lock lock = files_.begin(Call::kMap, path_);
+    if (::mprotect(where, size, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
   }
 
   bool try_lock(LockMode mode) override {

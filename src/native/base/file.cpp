@@ -202,6 +202,12 @@ class PosixFile final : public File {
     return std::make_unique<PosixMapping>(at, bytes);
   }
 
+  void map_over(std::byte* where, std::uint64_t offset, std::size_t size) override {
+    void* const at = ::mmap(where, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, descriptor_.get(),
+                            static_cast<off_t>(offset));
+    if (at == MAP_FAILED) fail(errno, "map", path_);
+  }
+
   void advise(std::uint64_t offset, std::uint64_t size, Advice advice) const noexcept override {
     if (!beyond_off_t(offset, size)) advise_descriptor(descriptor_.get(), offset, size, advice);
   }

@@ -61,6 +61,9 @@ class File {
   // Reserves blocks for [offset, offset + size) and extends the file to hold them, reading as zeros.
   virtual void allocate(std::uint64_t offset, std::uint64_t size) = 0;
   virtual std::unique_ptr<Mapping> map() const = 0;
+  // Puts this part of the file, to be written, in place of what is mapped at `where`; it goes when that is
+  // unmapped. Whole pages, for which blocks are allocated: without, writing to them could end the process.
+  virtual void map_over(std::byte* where, std::uint64_t offset, std::size_t size) = 0;
   // For the `size` bytes from `offset` on; size 0: up to the end.
   virtual void advise(std::uint64_t /*offset*/, std::uint64_t /*size*/, Advice /*advice*/) const noexcept {}
   // flock: false when another process (or another open of the same file) holds it otherwise.

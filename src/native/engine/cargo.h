@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <deque>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,6 +16,7 @@
 
 #include "base/error.h"
 #include "engine/scratch.h"
+#include "engine/scratch_memory.h"
 #include "engine/store.h"
 
 namespace engram::engine {
@@ -61,14 +61,19 @@ class Store::Pace {
 // The memories that will make up one segment, and where they lie now. Holds what it points to.
 class Store::Cargo {
  public:
-  Cargo(Store& store, const SegmentName& name)
+  // For `most` memories; what they take beyond Options::moving_ram_bytes lies in files.
+  Cargo(Store& store, const SegmentName& name, std::size_t most)
       : name_(name),
+        memory_(memory_for(store, name, most)),
+        rows_(most, memory_.get()),
+        places_(most, memory_.get()),
         vectors_(store.files_,
                  *store.options_.folder / ("moving-" + std::to_string(name.number) + ".vectors"),
                  store.manifest_.dim) {}
 
   const SegmentName& name() const { return name_; }
-  const std::vector<tier::RowIn>& rows() const { return rows_; }
+  std::span<const tier::RowIn> rows() const { return rows_.all(); }
+  hnsw::Backing* memory() const { return memory_.get(); }
 
   // The caller holds a pin of the graph.
   void take_slot(const Store& store, hnsw::Slot slot) {
@@ -81,26 +86,26 @@ class Store::Cargo {
   // The caller holds the segment.
   void take_row(const TierSegment& segment, tier::Row row) {
     segment.file->copy_vector(row, vectors_.add());
-    const std::string& id = ids_.emplace_back(segment.file->id(row));
-    add({segment.keys[row], segment.hashes[row], id, segment.file->confidence(row), nullptr},
+    add({segment.keys[row], segment.hashes[row], segment.file->id_view(row), segment.file->confidence(row),
+         nullptr},
         Place::tier(segment.index, row));
   }
 
   void finish() {
     vectors_.finish();
     std::size_t copied = 0;
-    for (tier::RowIn& row : rows_) {
+    for (tier::RowIn& row : rows_.all()) {
       if (row.vector == nullptr) row.vector = vectors_.at(copied++);
     }
   }
 
   // Where each row of the sealed segment lay.
   std::vector<Place> places_by_row(std::span<const std::uint64_t> keys) const {
-    std::vector<std::pair<std::uint64_t, Place>> by_key;
-    by_key.reserve(rows_.size());
-    for (std::size_t i = 0; i < rows_.size(); ++i) by_key.emplace_back(rows_[i].key, places_[i]);
-    std::sort(by_key.begin(), by_key.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-    const auto same = [](const auto& a, const auto& b) { return a.first == b.first; };
+    ScratchArray<KeyPlace> pairs(rows().size(), memory_.get());
+    for (std::size_t i = 0; i < rows().size(); ++i) pairs.push_back({rows()[i].key, places_.all()[i]});
+    const std::span<KeyPlace> by_key = pairs.all();
+    std::sort(by_key.begin(), by_key.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+    const auto same = [](const auto& a, const auto& b) { return a.key == b.key; };
     if (keys.size() != by_key.size() ||
         std::adjacent_find(by_key.begin(), by_key.end(), same) != by_key.end()) {
       throw Error("a segment was given, or holds, two copies of one memory: this is a fault of Engram");
@@ -109,24 +114,37 @@ class Store::Cargo {
     places.reserve(keys.size());
     for (const std::uint64_t key : keys) {
       const auto at = std::lower_bound(by_key.begin(), by_key.end(), key,
-                                       [](const auto& pair, std::uint64_t k) { return pair.first < k; });
-      if (at == by_key.end() || at->first != key)
+                                       [](const auto& pair, std::uint64_t k) { return pair.key < k; });
+      if (at == by_key.end() || at->key != key)
         throw Error("a segment holds what was not given to it: this is a fault of Engram");
-      places.push_back(at->second);
+      places.push_back(at->place);
     }
     return places;
   }
 
  private:
+  struct KeyPlace {
+    std::uint64_t key;
+    Place place;
+  };
+
+  static std::unique_ptr<ScratchMemory> memory_for(Store& store, const SegmentName& name, std::size_t most) {
+    std::size_t row_bytes = sizeof(tier::RowIn) + sizeof(Place) + sizeof(KeyPlace);
+    if (name.kind == tier::Kind::kWarm) row_bytes += store.graph_row_bytes();
+    if (most * row_bytes <= store.options_.moving_ram_bytes) return nullptr;
+    return std::make_unique<ScratchMemory>(
+        store.files_, *store.options_.folder / ("moving-" + std::to_string(name.number) + ".rows"));
+  }
+
   void add(const tier::RowIn& row, Place place) {
     rows_.push_back(row);
     places_.push_back(place);
   }
 
   SegmentName name_;
-  std::vector<tier::RowIn> rows_;
-  std::vector<Place> places_;
-  std::deque<std::string> ids_;  // addresses stay
+  const std::unique_ptr<ScratchMemory> memory_;  // null: in RAM
+  ScratchArray<tier::RowIn> rows_;
+  ScratchArray<Place> places_;
   Scratch vectors_;
 };
 

@@ -9,12 +9,16 @@
 
 #include "base/error.h"
 #include "engine/rows_file.h"
+#include "engine/scratch_memory.h"
 #include "engine/store.h"
 
 namespace engram::engine {
 namespace {
 
 constexpr std::array<std::string_view, 2> kCheckpointFiles{"hot-", "tiers-"};
+// A graph of more slots than this, of which so many to each that is in use are not, is written without those.
+constexpr std::size_t kFewSlots = 4096;
+constexpr double kLoose = 1.25;
 
 [[noreturn]] void refuse(const Path& path, const std::string& what) {
   throw CorruptionError(path.string(), 0,
@@ -47,6 +51,28 @@ RowColumns Store::rows_below(std::uint64_t lsn) const {
   return rows;
 }
 
+// Where much has moved away the graph is written without the gaps that left: an open reads it faster, and
+// takes no RAM for them.
+void Store::write_hot(std::uint64_t generation, std::uint64_t lsn) {
+  const Path& folder = *options_.folder;
+  ScratchMemory memory(files_, folder / ("moving-" + std::to_string(generation) + ".graph"));
+  std::vector<hnsw::Slot> place;
+  std::unique_ptr<hnsw::Graph> tidy;
+  if (graph_->slots() > kFewSlots &&
+      static_cast<double>(graph_->slots()) > kLoose * static_cast<double>(graph_->size())) {
+    retire_dead();
+    retire_dead();
+    tidy = graph_->try_in_walk_order(place, &memory);
+  }
+  RowColumns rows = rows_below(lsn);
+  if (tidy != nullptr) {
+    for (hnsw::Slot& slot : rows.slots) slot = place[slot];
+  }
+  write_atomically(files_, rows_path(folder, generation), [&](File& file) { write_rows(file, lsn, rows); });
+  const hnsw::Graph& graph = tidy != nullptr ? *tidy : *graph_;
+  write_atomically(files_, graph_path(folder, generation), [&](File& file) { graph.save(file); });
+}
+
 std::uint64_t Store::checkpoint() {
   const Use use = writable();
   if (!options_.folder) return 0;
@@ -62,10 +88,7 @@ std::uint64_t Store::checkpoint() {
     std::uint64_t visible = 0;
     const std::vector<Tombstones> dead = tombstones_now(visible, {}, Promoted::kDead);
     if (visible > 0) log_->wait_durable(visible - 1, std::nullopt);
-    write_atomically(files_, rows_path(folder, next.generation), [&](File& file) {
-      write_rows(file, next.checkpoint_lsn, rows_below(next.checkpoint_lsn));
-    });
-    write_atomically(files_, graph_path(folder, next.generation), [&](File& file) { graph_->save(file); });
+    write_hot(next.generation, next.checkpoint_lsn);
     next.tombstones = write_dead(dead);
     write_manifest(files_, folder, next);
     adopt_manifest(std::move(next));

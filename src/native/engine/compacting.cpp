@@ -61,12 +61,18 @@ void Store::rewrite(std::span<const std::shared_ptr<TierSegment>> leaving, Pace&
   const SegmentName name{++used_segment_, leaving.front()->name.kind};
   std::vector<Arrival> arrivals;
   std::size_t rows = 0;
+  std::size_t kept = 0;
+  std::vector<std::vector<tier::Row>> keep;
+  for (const auto& segment : leaving) {
+    rows += segment->live.rows();
+    keep.push_back(rows_to_keep(*segment));
+    kept += keep.back().size();
+  }
   {
-    Cargo cargo(*this, name);
-    for (const auto& segment : leaving) {
-      rows += segment->live.rows();
-      for (const tier::Row row : rows_to_keep(*segment)) {
-        cargo.take_row(*segment, row);
+    Cargo cargo(*this, name, kept);
+    for (std::size_t i = 0; i < leaving.size(); ++i) {
+      for (const tier::Row row : std::exchange(keep[i], {})) {
+        cargo.take_row(*leaving[i], row);
         pace.breathe(0);
       }
     }

@@ -210,4 +210,13 @@ void Store::retire_dead() {
   }
 }
 
+// Has slots that memories moved out of free for those that come, as far as no recall is in the way: left to
+// be freed little by little, the graph would take several times what is alive in it while a load goes on.
+void Store::reclaim() {
+  const std::lock_guard indexing(index_mutex_);
+  retire_dead();
+  retire_dead();
+  graph_->settle();
+}
+
 }  // namespace engram::engine

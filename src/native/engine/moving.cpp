@@ -2,6 +2,7 @@
 #include "engine/moving.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <unordered_map>
 
 #include "base/error.h"
@@ -64,14 +65,17 @@ MoveReport Store::move(std::span<const std::uint64_t> keys, std::span<const Tier
   check_movable();
   const std::lock_guard moving(moving_mutex_);
   Pace pace(*this, how);
-  // While it is held no slot is used again, nor what lies beside it.
-  const hnsw::Graph::Guard pin = graph_->pin();
-  const std::shared_ptr<const TierView> view = queue_.view().tiers;
   MoveReport report;
-  const Request request = sort_out(keys, targets, *view, how.catalog_lsn, report);
-  std::vector<Arrival> arrivals = seal_all(request, *view, pace);
-  if (!arrivals.empty()) exchange(arrivals, {}, report);
-  promote(request.to[static_cast<std::size_t>(Tier::kHot)], *view, pace, report);
+  {
+    // While it is held no slot is used again, nor what lies beside it.
+    const hnsw::Graph::Guard pin = graph_->pin();
+    const std::shared_ptr<const TierView> view = queue_.view().tiers;
+    const Request request = sort_out(keys, targets, *view, how.catalog_lsn, report);
+    std::vector<Arrival> arrivals = seal_all(request, *view, pace);
+    if (!arrivals.empty()) exchange(arrivals, {}, report);
+    promote(request.to[static_cast<std::size_t>(Tier::kHot)], *view, pace, report);
+  }
+  reclaim();
   report.bytes = pace.written();
   report.seconds = pace.seconds();
   return report;
@@ -83,10 +87,14 @@ std::vector<Arrival> Store::seal_all(const Request& request, const TierView& vie
     for (const tier::Kind kind : {tier::Kind::kWarm, tier::Kind::kCold}) {
       const std::vector<Place>& places = request.to[static_cast<std::size_t>(tier_of(kind))];
       if (places.empty()) continue;
-      Cargo cargo(*this, {++used_segment_, kind});
+      Cargo cargo(*this, {++used_segment_, kind}, places.size());
       fill(cargo, places, view, pace);
       arrivals.push_back(seal(cargo, pace));
     }
+  } catch (const IoError& error) {
+    discard_files(arrivals);
+    if (error.code != ENOSPC && error.code != EDQUOT) throw;
+    throw OutOfSpace(std::string(error.what()) + "; nothing was moved: free some space");
   } catch (...) {
     discard_files(arrivals);
     throw;
@@ -96,6 +104,11 @@ std::vector<Arrival> Store::seal_all(const Request& request, const TierView& vie
 
 void Store::discard_files(std::span<const Arrival> arrivals) {
   for (const Arrival& arrival : arrivals) discard(files_, arrival.segment->file->path());
+}
+
+// About what a row takes in a graph: its vector, its code, its links.
+std::size_t Store::graph_row_bytes() const {
+  return 5 * manifest_.dim + 2 * options_.m * sizeof(hnsw::Slot) + 64;
 }
 
 void Store::fill(Cargo& cargo, std::span<const Place> places, const TierView& view, Pace& pace) const {
@@ -122,6 +135,7 @@ Arrival Store::seal(const Cargo& cargo, Pace& pace) {
                           options_.seed};
   tier::SealOptions how;
   how.threads = options_.threads;
+  how.backing = cargo.memory();
   how.breathe = [&pace](std::uint64_t bytes) { pace.breathe(bytes); };
   tier::seal(files_, path, cargo.name().kind, shape, cargo.rows(), how);
   try {

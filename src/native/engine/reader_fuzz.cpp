@@ -1,6 +1,6 @@
 // A fuzz target (libFuzzer, or tests/fuzz_main.cpp) for what reads a store's own files and records: the
-// payload of a log record, the manifest, the rows of a checkpoint. Whatever the bytes, they are refused as
-// corrupt or newer, or they are exactly what writing the result again gives.
+// payload of a log record, the manifest, the rows of a checkpoint, the dead rows of the segments. Whatever
+// the bytes, they are refused as corrupt or newer, or they are exactly what writing the result again gives.
 //
 // The first byte of the input chooses the reader; the rest is a list of edits to a real file. An edit may put
 // the checksums right, for no mutation finds them.
@@ -19,6 +19,7 @@
 #include "engine/entry.h"
 #include "engine/manifest.h"
 #include "engine/rows_file.h"
+#include "engine/tombstones.h"
 
 namespace engram::engine {
 namespace {
@@ -161,20 +162,59 @@ void check_rows(ByteReader& input) {
   }
 }
 
+// -- the dead rows of the segments
+
+Contents real_tombstones() {
+  FaultFileSystem files;
+  write_tombstones(files, kFile,
+                   {{.segment = 3, .rows = 70, .dead = Contents(9, std::byte{0x21})},
+                    {.segment = 9, .rows = 8, .dead = Contents(1, std::byte{0x80})}});
+  return file_bytes(files, kFile);
+}
+
+void check_tombstones(ByteReader& input) {
+  constexpr std::size_t kHeadBytes = 32;
+  constexpr std::size_t kBodyChecksumAt = 12;
+  constexpr std::size_t kHeadChecksumAt = 24;
+  static const Contents original = real_tombstones();
+  Contents bytes = original;
+  if (edit(bytes, input) && bytes.size() >= kHeadBytes) {
+    store_le(bytes.data() + kBodyChecksumAt, crc32c(0, Bytes(bytes).subspan(kHeadBytes)));
+    put_checksum(bytes, kHeadChecksumAt);
+  }
+  FaultFileSystem files;
+  put_file(files, kFile, bytes);
+  std::vector<Tombstones> all;
+  if (!accepts([&] { all = read_tombstones(files, kFile); })) return;
+  for (const Tombstones& each : all) {
+    if (each.dead.size() != each.rows / 8 + (each.rows % 8 != 0 ? 1 : 0)) {
+      complain("dead rows were accepted that are not one bit a row");
+    }
+  }
+  FaultFileSystem again;
+  write_tombstones(again, kFile, all);
+  // Padding aside, which is not believed to be zeros.
+  if (file_bytes(again, kFile).size() != bytes.size())
+    complain("dead rows were accepted that write_tombstones() does not write");
+}
+
 }  // namespace
 }  // namespace engram::engine
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   engram::ByteReader input(std::as_bytes(std::span(data, size)));
-  switch (input.get<std::uint8_t>() % 3) {
+  switch (input.get<std::uint8_t>() % 4) {
     case 0:
       engram::engine::check_payload(input);
       break;
     case 1:
       engram::engine::check_manifest(input);
       break;
-    default:
+    case 2:
       engram::engine::check_rows(input);
+      break;
+    default:
+      engram::engine::check_tombstones(input);
   }
   return 0;
 }

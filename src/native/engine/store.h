@@ -75,6 +75,8 @@ struct Options {
   std::uint64_t seed = 0;
   std::size_t threads = 0;
   std::size_t page_cache_bytes = 64u << 20;
+  // What moves and compactions may take of RAM for what they build; beyond, it lies in files that are mapped.
+  std::size_t moving_ram_bytes = 16u << 20;
   double half_life = 7 * 24 * 3600;  // seconds in which a memory's activation halves
   // Called now and then, without a lock, while a call waits for room; may throw to give the wait up.
   std::function<void()> on_wait = [] {};
@@ -229,6 +231,7 @@ class Store {
   void replay(const wal::Record& record, const std::function<void()>& step);
 
   RowColumns rows_below(std::uint64_t lsn) const;
+  void write_hot(std::uint64_t generation, std::uint64_t lsn);
   void adopt_manifest(Manifest next);
   void refuse_while_aside() const;
   void load_checkpoint();
@@ -257,6 +260,7 @@ class Store {
   class Cargo;
   struct Request;
   void check_movable() const;
+  std::size_t graph_row_bytes() const;
   Request sort_out(std::span<const std::uint64_t> keys, std::span<const Tier> targets, const TierView& view,
                    std::uint64_t below, MoveReport& report) const;
   void fill(Cargo& cargo, std::span<const Place> places, const TierView& view, Pace& pace) const;
@@ -285,6 +289,7 @@ class Store {
   void finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories);
   void publish(PendingMemory& memory);
   void retire_dead();
+  void reclaim();
 
   // inspect.cpp
   std::map<std::string, double> tier_stats(Tier tier) const;

@@ -29,6 +29,7 @@ Options in(const TemporaryFolder& folder) {
   options.threads = 2;
   options.sync = wal::Sync::kNever;
   options.half_life = kHour;
+  options.moving_ram_bytes = 4096;  // a dozen memories: larger moves build in a file
   return options;
 }
 

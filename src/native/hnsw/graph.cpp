@@ -24,13 +24,13 @@ const Options& checked(const Options& options) {
 
 }  // namespace
 
-Graph::Impl::Impl(const Options& wanted)
+Graph::Impl::Impl(const Options& wanted, Backing* backing)
     : options(checked(wanted)),
       kernels(simd::active()),
-      nodes(options),
+      nodes(options, backing),
       scratches(options.dim, 2 * options.m) {}
 
-Graph::Graph(const Options& options) : impl_(std::make_unique<Impl>(options)) {}
+Graph::Graph(const Options& options, Backing* backing) : impl_(std::make_unique<Impl>(options, backing)) {}
 Graph::~Graph() = default;
 
 const Options& Graph::options() const {

@@ -16,9 +16,11 @@
 #include <functional>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/file.h"
 #include "hnsw/epoch.h"
+#include "hnsw/memory.h"
 #include "hnsw/options.h"
 #include "hnsw/slot.h"
 
@@ -31,8 +33,9 @@ struct Hit {
 
 class Graph {
  public:
+  // `backing` is where all but about 10 bytes a vector lie, and outlives the graph; null: in RAM.
   // Errors: InvalidInput when an option is out of range.
-  explicit Graph(const Options& options);
+  explicit Graph(const Options& options, Backing* backing = nullptr);
   ~Graph();
   Graph(const Graph&) = delete;
   Graph& operator=(const Graph&) = delete;
@@ -91,6 +94,13 @@ class Graph {
   // and without gaps. Finishes what retired slots left to be done first, for which it waits for searches;
   // nobody inserts or retires meanwhile. Births, deaths and levels stay; slots do not.
   std::unique_ptr<Graph> in_walk_order();
+  // Finishes at once what retired slots leave to be done, and so frees them, instead of a little with each
+  // call; false when a search or a pin lasts so long that it would have to be waited for. Nobody inserts or
+  // retires meanwhile.
+  bool settle();
+  // in_walk_order(), but null when a search or a pin lasts so long that it would have to be waited for.
+  // `place` becomes, by slot, which it is there; kNoSlot: it was retired.
+  std::unique_ptr<Graph> try_in_walk_order(std::vector<Slot>& place, Backing* backing);
 
   void save(File& file) const;
   static std::unique_ptr<Graph> load(const File& file, const Path& path_for_errors);

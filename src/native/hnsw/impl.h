@@ -49,7 +49,7 @@ using BareField = FieldOf<BareNodes>;
 inline constexpr std::size_t kFewLinks = 4;
 
 struct Graph::Impl {
-  explicit Impl(const Options& options);
+  Impl(const Options& options, Backing* backing);
 
   // insert.cpp
   Slot insert(const float* vector, std::uint64_t born, std::uint64_t dead_at);
@@ -103,7 +103,8 @@ struct Graph::Impl {
   void adopt_neighbours(Slot dying, Scratch& scratch);
 
   // reorder.cpp
-  void settle();
+  bool settle(std::size_t patience);
+  std::unique_ptr<Graph> laid_out(std::vector<Slot>& place, Backing* backing) const;
 
   // reach.cpp
   void begin_reach();

@@ -85,11 +85,12 @@ Slot Graph::Impl::take_slot() {
       return slot;
     }
   }
-  if (used.load(std::memory_order_relaxed) >= kMaxSlots - 1024) {  // some may be on their way
-    throw InvalidInput("the graph is full: it holds 2^30 vectors at most");
-  }
-  const Slot slot = used.fetch_add(1, std::memory_order_acq_rel);
-  nodes.reserve(slot);
+  // Reserved first: what is below `used` can be read, though memory may run out here.
+  Slot slot = used.load(std::memory_order_acquire);
+  do {
+    if (slot >= kMaxSlots - 1024) throw InvalidInput("the graph is full: it holds 2^30 vectors at most");
+    nodes.reserve(slot);
+  } while (!used.compare_exchange_weak(slot, slot + 1, std::memory_order_acq_rel));
   nodes.raise(slot, level_of(slot));
   return slot;
 }

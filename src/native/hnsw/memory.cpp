@@ -12,21 +12,21 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{64} << 20;
 constexpr std::size_t kSmallPage = 4096;
+constexpr std::size_t kLeastStep = std::size_t{64} << 10;
 
 std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
 }
 
-std::byte* map_zeros(std::size_t bytes) {
-  void* const at =
-      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+std::byte* map_zeros(std::size_t bytes, int protection) {
+  void* const at = ::mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) throw std::bad_alloc();
   return static_cast<std::byte*>(at);
 }
 
 // As map_zeros, beginning at a huge page's boundary.
-std::byte* map_aligned(std::size_t bytes) {
-  std::byte* const raw = map_zeros(bytes + kHugePage);
+std::byte* map_aligned(std::size_t bytes, int protection) {
+  std::byte* const raw = map_zeros(bytes + kHugePage, protection);
   const std::size_t skip = (kHugePage - reinterpret_cast<std::uintptr_t>(raw) % kHugePage) % kHugePage;
   if (skip != 0) ::munmap(raw, skip);
   if (skip != kHugePage) ::munmap(raw + skip + bytes, kHugePage - skip);
@@ -35,9 +35,10 @@ std::byte* map_aligned(std::size_t bytes) {
 
 }  // namespace
 
-Region::Region(std::size_t bytes, std::size_t huge_from)
+Region::Region(std::size_t bytes, std::size_t huge_from, Access access)
     : size_(round_up(std::max<std::size_t>(bytes, 1), kSmallPage)) {
-  data_ = size_ < kHugePage ? map_zeros(size_) : map_aligned(size_);
+  const int protection = access == Access::kWrite ? PROT_READ | PROT_WRITE : PROT_READ;
+  data_ = size_ < kHugePage ? map_zeros(size_, protection) : map_aligned(size_, protection);
 #ifdef MADV_HUGEPAGE
   // Whole huge pages alone: a tail on small pages wastes nothing. Refusal costs speed, never correctness.
   const std::size_t end = size_ / kHugePage * kHugePage;
@@ -60,7 +61,13 @@ Region::~Region() {
   if (data_ != nullptr) ::munmap(data_, size_);
 }
 
-ChunkedArray::ChunkedArray(std::size_t stride, std::size_t max_count) : stride_(stride) {
+void Region::open(std::size_t begin, std::size_t end, Backing* backing) {
+  if (backing != nullptr) return backing->open(data_ + begin, end - begin);
+  if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
+}
+
+ChunkedArray::ChunkedArray(std::size_t stride, std::size_t max_count, Backing* backing)
+    : stride_(stride), backing_(backing) {
   const std::size_t per_chunk = std::bit_floor(std::max<std::size_t>(kChunkBytes / stride, 1));
   shift_ = static_cast<unsigned>(std::countr_zero(per_chunk));
   mask_ = per_chunk - 1;
@@ -68,11 +75,27 @@ ChunkedArray::ChunkedArray(std::size_t stride, std::size_t max_count) : stride_(
   table_ = Region(chunks * sizeof(std::atomic<std::byte*>), chunks * sizeof(std::atomic<std::byte*>));
 }
 
-void ChunkedArray::add_chunk(std::size_t number) {
+void ChunkedArray::grow(std::size_t index) {
   const std::lock_guard lock(growing_);
-  if (chunk(number).load(std::memory_order_relaxed) != nullptr) return;
-  chunks_.emplace_back((mask_ + 1) * stride_, number == 0 ? kHugePage : 0);
-  chunk(number).store(chunks_.back().data(), std::memory_order_release);
+  while (!reserved(index)) grow_a_step();
+}
+
+// Whole huge pages, once there is one: to open one in pieces would cut it into small pages.
+void ChunkedArray::grow_a_step() {
+  const std::size_t from = reserved_.load(std::memory_order_relaxed);
+  const std::size_t number = from >> shift_;
+  if (number == chunks_.size()) {
+    chunks_.emplace_back((mask_ + 1) * stride_, number == 0 ? kHugePage : 0, Region::Access::kRead);
+    chunk(number).store(chunks_.back().data(), std::memory_order_release);
+    open_ = 0;
+  }
+  Region& last = chunks_.back();
+  const std::size_t step = number == 0 ? std::clamp(open_, kLeastStep, kHugePage) : kHugePage;
+  const std::size_t wanted = round_up(((from & mask_) + 1) * stride_, kSmallPage);
+  const std::size_t end = std::min(std::max(open_ + step, wanted), last.size());
+  last.open(open_, end, backing_);
+  open_ = end;
+  reserved_.store((number << shift_) + std::min(open_ / stride_, mask_ + 1), std::memory_order_release);
 }
 
 std::size_t ChunkedArray::memory_bytes(std::size_t count) const {

@@ -1,11 +1,13 @@
 // Memory for elements that are found by number and never move: chunks of address space, filled with zeros,
-// whose pages the system gives as they are touched; huge pages where it has them.
+// opened for writing piece by piece; huge pages where the system has them.
 //
 // Thread-safety: ChunkedArray::reserve() and at() from any thread at once.
 //
 // Invariants:
 //  (1) An element's address never changes.
 //  (2) The first 2 MiB of an array lie on small pages, so that a small array costs what it holds and no more.
+//  (3) What is not reserved yet cannot be written: so a limit on a process' data (RLIMIT_DATA), which counts
+//      what could be written whether it was or not, counts of an array at most 2 MiB beyond what it holds.
 #pragma once
 
 #include <algorithm>
@@ -20,18 +22,32 @@ namespace engram::hnsw {
 
 inline constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
+// Where the pages of an array come from, if they are not to be RAM of the process.
+//
+// Thread-safety: open() from any thread.
+class Backing {
+ public:
+  virtual ~Backing() = default;
+  // Puts zeros that can be written in place of [at, at + bytes), whole pages. May throw.
+  virtual void open(std::byte* at, std::size_t bytes) = 0;
+};
+
 // Zeroed pages straight from the system, given back on destruction.
 class Region {
  public:
+  enum class Access : bool { kRead, kWrite };
+
   Region() = default;
   // Huge pages are asked for from `huge_from` on. Throws std::bad_alloc.
-  Region(std::size_t bytes, std::size_t huge_from);
+  Region(std::size_t bytes, std::size_t huge_from, Access access = Access::kWrite);
   Region(Region&& other) noexcept;
   Region& operator=(Region&& other) noexcept;
   ~Region();
 
   std::byte* data() const { return data_; }
   std::size_t size() const { return size_; }
+  // Lets [begin, end), whole pages, be written. Throws std::bad_alloc, and what `backing` does.
+  void open(std::size_t begin, std::size_t end, Backing* backing);
 
  private:
   std::byte* data_ = nullptr;
@@ -40,18 +56,16 @@ class Region {
 
 class ChunkedArray {
  public:
-  // Room for at most `max_count` elements of `stride` bytes.
-  ChunkedArray(std::size_t stride, std::size_t max_count);
+  // Room for at most `max_count` elements of `stride` bytes. `backing` (null: RAM) outlives the array.
+  ChunkedArray(std::size_t stride, std::size_t max_count, Backing* backing = nullptr);
 
   std::size_t stride() const { return stride_; }
 
-  // The element may be used from now on. Throws std::bad_alloc.
+  // The element may be used from now on, as may all below it. Throws as Region::open().
   void reserve(std::size_t index) {
-    if (!reserved(index)) add_chunk(index >> shift_);
+    if (!reserved(index)) grow(index);
   }
-  bool reserved(std::size_t index) const {
-    return chunk(index >> shift_).load(std::memory_order_acquire) != nullptr;
-  }
+  bool reserved(std::size_t index) const { return index < reserved_.load(std::memory_order_acquire); }
 
   std::byte* at(std::size_t index) const {
     return chunk(index >> shift_).load(std::memory_order_relaxed) + (index & mask_) * stride_;
@@ -69,14 +83,18 @@ class ChunkedArray {
   std::atomic<std::byte*>& chunk(std::size_t number) const {
     return reinterpret_cast<std::atomic<std::byte*>*>(table_.data())[number];
   }
-  void add_chunk(std::size_t number);
+  void grow(std::size_t index);
+  void grow_a_step();
 
   std::size_t stride_;
+  Backing* backing_;
   unsigned shift_;
   std::size_t mask_;
   Region table_;  // of pointers to chunks; zero pages are null pointers
   std::mutex growing_;
   std::vector<Region> chunks_;
+  std::size_t open_ = 0;  // bytes of the last chunk
+  std::atomic<std::size_t> reserved_{0};
 };
 
 }  // namespace engram::hnsw

@@ -19,18 +19,18 @@ std::size_t scalar_bytes(Scalar scalar) {
 
 }  // namespace
 
-Nodes::Nodes(const Options& options)
+Nodes::Nodes(const Options& options, Backing* backing)
     : dim_(options.dim),
       m_(options.m),
       scalar_(options.scalar),
       code_bytes_(simd::kCodeHeaderBytes + options.dim),
       links_at_(round_up(code_bytes_, sizeof(Slot))),
-      records_(round_up(links_at_ + 2 * options.m * sizeof(Slot), 16), kMaxSlots),
-      vectors_(options.dim * scalar_bytes(options.scalar), kMaxSlots),
-      lives_(sizeof(Life), kMaxSlots),
+      records_(round_up(links_at_ + 2 * options.m * sizeof(Slot), 16), kMaxSlots, backing),
+      vectors_(options.dim * scalar_bytes(options.scalar), kMaxSlots, backing),
+      lives_(sizeof(Life), kMaxSlots, backing),
       towers_(sizeof(std::uint32_t), kMaxSlots),
       links_to_(sizeof(std::uint16_t), kMaxSlots),
-      upper_(options.m * sizeof(Slot), std::size_t{1} << kTowerBits) {}
+      upper_(options.m * sizeof(Slot), std::size_t{1} << kTowerBits, backing) {}
 
 void Nodes::reserve(Slot slot) {
   records_.reserve(slot);

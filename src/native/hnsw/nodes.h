@@ -53,7 +53,8 @@ class SlotBits {
 
 class Nodes {
  public:
-  explicit Nodes(const Options& options);
+  // `backing` is where all but a few bytes a slot lie; null: in RAM.
+  Nodes(const Options& options, Backing* backing);
 
   // The slot's memory may be used from now on.
   void reserve(Slot slot);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -37,29 +38,49 @@ std::vector<Slot> walk_order(const Graph::Impl& graph) {
 
 }  // namespace
 
-// Does all that retired slots leave to be done. Nobody inserts or retires meanwhile; waits for searches.
-void Graph::Impl::settle() {
-  for (;;) {
+// Does all that retired slots leave to be done. Nobody inserts or retires meanwhile. Waits for searches until
+// it has looked `patience` times in vain; false when that was not enough.
+bool Graph::Impl::settle(std::size_t patience) {
+  for (std::size_t looks = 0; looks < patience; ++looks) {
     {
       const Epochs::Pin pin = epochs.pin();
       const Scratches::Lease scratch = scratches.lend();
       tend(*scratch, 1);
       const std::lock_guard work(upkeep.mutex);
       const std::lock_guard lists(retiring);
-      if (retired.empty() && upkeep.phase == Upkeep::Phase::kIdle) return;
+      if (retired.empty() && upkeep.phase == Upkeep::Phase::kIdle) return true;
+      const bool waits =
+          upkeep.phase == Upkeep::Phase::kBeforeSweep || upkeep.phase == Upkeep::Phase::kAfterSweep;
+      if (!waits) looks = 0;
     }
     std::this_thread::yield();
   }
+  return false;
 }
 
 std::unique_ptr<Graph> Graph::in_walk_order() {
-  impl_->settle();
-  const Impl& from = *impl_;
+  impl_->settle(std::numeric_limits<std::size_t>::max());
+  std::vector<Slot> place;
+  return impl_->laid_out(place, nullptr);
+}
+
+bool Graph::settle() {
+  constexpr std::size_t kPatience = 1000;
+  return impl_->settle(kPatience);
+}
+
+std::unique_ptr<Graph> Graph::try_in_walk_order(std::vector<Slot>& place, Backing* backing) {
+  return settle() ? impl_->laid_out(place, backing) : nullptr;
+}
+
+// `place` becomes, by slot, where it is in the other graph; kNoSlot: it was retired.
+std::unique_ptr<Graph> Graph::Impl::laid_out(std::vector<Slot>& place, Backing* backing) const {
+  const Impl& from = *this;
   const std::vector<Slot> order = walk_order(from);
-  std::vector<Slot> place(slots(), kNoSlot);
+  place.assign(used.load(std::memory_order_acquire), kNoSlot);
   for (std::size_t i = 0; i < order.size(); ++i) place[order[i]] = static_cast<Slot>(i);
 
-  auto graph = std::make_unique<Graph>(from.options);
+  auto graph = std::make_unique<Graph>(from.options, backing);
   Impl& to = *graph->impl_;
   for (Slot slot = 0; slot < order.size(); ++slot) {
     to.nodes.reserve(slot);

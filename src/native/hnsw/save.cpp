@@ -193,7 +193,7 @@ void read_array(Reader& reader, Section kind, ChunkedArray& array, std::size_t s
   reader.section(kind, std::uint64_t{slots} * stride, [&](std::uint64_t offset, std::uint64_t most) {
     const std::size_t element = offset / stride;
     const std::size_t inside = offset % stride;
-    array.reserve(element);
+    array.reserve(std::min<std::size_t>(element + most / stride + 1, slots - 1));
     const std::span<std::byte> piece = array.piece(element, slots - element).subspan(inside);
     return piece.first(std::min<std::size_t>(piece.size(), most));
   });

@@ -26,6 +26,7 @@ class ColumnSegment : public Segment {
   std::span<const std::uint64_t> keys() const override;
   std::span<const std::uint64_t> hashes() const override;
   std::string id(Row row) const override;
+  std::string_view id_view(Row row) const override;
   double confidence(Row row) const override;
   void copy_vector(Row row, float* out) const override;
   const float* vector(Row row) const override;
@@ -49,7 +50,6 @@ class ColumnSegment : public Segment {
   format::Tag tag(Row row) const;
   // Where the id of a tag lies in the file. Errors: CorruptionError when outside of its section.
   format::Extent id_extent(Row row, const format::Tag& tag) const;
-  std::string_view id_view(Row row) const;
 
   std::unique_ptr<Pages> pages_;
   mutable std::atomic<bool> keys_checked_{false};

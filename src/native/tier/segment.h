@@ -69,6 +69,7 @@ class Segment {
   virtual std::span<const std::uint64_t> keys() const = 0;
   virtual std::span<const std::uint64_t> hashes() const = 0;
   virtual std::string id(Row row) const = 0;
+  virtual std::string_view id_view(Row row) const = 0;  // valid while the segment lives
   virtual double confidence(Row row) const = 0;
   virtual void copy_vector(Row row, float* out) const = 0;
   // Its vector in the mapped file, valid while the segment lives: for reading many.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string_view>
 
+#include "hnsw/memory.h"
 #include "hnsw/metric.h"
 
 namespace engram::tier {
@@ -38,6 +39,8 @@ struct SealOptions {
   // Called from the calling thread every few hundred rows, and after each write with how many bytes it took
   // to the file. May sleep (to keep a bandwidth limit) and may throw (to give up).
   std::function<void(std::uint64_t bytes)> breathe;
+  // Where a graph that is built lies, which takes as much as the segment will; null: in RAM.
+  hnsw::Backing* backing = nullptr;
 };
 
 struct Hit {

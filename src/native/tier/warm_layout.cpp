@@ -18,11 +18,12 @@ constexpr std::size_t kBlock = 256;  // rows a thread takes at once
 
 std::unique_ptr<hnsw::Graph> build(const Shape& shape, std::span<const RowIn> rows,
                                    const SealOptions& options) {
-  auto graph = std::make_unique<hnsw::Graph>(hnsw::Options{.dim = shape.dim,
-                                                           .metric = shape.metric,
-                                                           .m = shape.m,
-                                                           .ef_construction = shape.ef_construction,
-                                                           .seed = shape.seed});
+  const hnsw::Options graph_options{.dim = shape.dim,
+                                    .metric = shape.metric,
+                                    .m = shape.m,
+                                    .ef_construction = shape.ef_construction,
+                                    .seed = shape.seed};
+  auto graph = std::make_unique<hnsw::Graph>(graph_options, options.backing);
   // The label is the row's place in `rows`: slots are given out in the order in which threads come by.
   parallel_for(rows.size(), kBlock, thread_count(options.threads),
                [&](std::size_t worker, std::size_t begin, std::size_t end) {
