@@ -67,15 +67,15 @@ class ActivationPolicy:
         """Fills the hot tier with the liveliest, then the warm one; see `fill`."""
         lives = population.tier
         lively = population.activation >= self.hot_min
-        sizes = population.bytes_if_in(Tier.HOT)
-        hot = fill(population, sizes, lives == Tier.HOT, lively, budgets.hot)
+        hot = fill(population, Tier.HOT, lives == Tier.HOT, lively, budgets.hot)
 
         # What leaves the hot tier comes to the warm one as if it had been there.
         resident = ((lives == Tier.WARM) | (lives == Tier.HOT)) & ~hot
         resident &= ~self._too_faint(population, resident)
-        sizes = population.bytes_if_in(Tier.WARM)
-        warm = fill(population, sizes, resident, lively & ~hot, budgets.warm)
-        wanted = np.where(hot, Tier.HOT, np.where(warm, Tier.WARM, Tier.COLD)).astype(np.uint8)
+        warm = fill(population, Tier.WARM, resident, lively & ~hot, budgets.warm)
+        wanted = np.full(len(population), Tier.COLD, np.uint8)
+        wanted[warm] = Tier.WARM
+        wanted[hot] = Tier.HOT
         return Plan.between(population, wanted)
 
     def _too_faint(self, population: Population, resident: Mask) -> Mask:
@@ -86,9 +86,7 @@ class ActivationPolicy:
         return faint
 
 
-def fill(
-    population: Population, sizes: NDArray[np.int64], resident: Mask, wants_in: Mask, budget: int
-) -> Mask:
+def fill(population: Population, tier: Tier, resident: Mask, wants_in: Mask, budget: int) -> Mask:
     """Who is in a tier of `budget` bytes afterwards, the liveliest first.
 
     Of those who want in, the ones who belong to the liveliest `FILLED` part of it come. If they and the
@@ -100,10 +98,11 @@ def fill(
     # Of equals, the youngest first.
     order = np.lexsort((~population.key[who], -score))
     who = who[order]
-    ends = np.cumsum(sizes[who])
+    sizes = population.bytes_if_in(tier, who)
+    ends = np.cumsum(sizes)
     within = ends <= FILLED * budget
     stays = resident[who] | within
-    if int(sizes[who][stays].sum()) > budget:
+    if int(sizes[stays].sum()) > budget:
         stays = within
     chosen = np.zeros(len(population), np.bool_)
     chosen[who[stays]] = True

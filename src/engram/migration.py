@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from ._errors import EngramError
 from .policy import Plan, Population, Tier
 
+_PIECE = 65_536  # memories looked at together
+
 Reason = Literal["asked", "time", "budget"]
 
 
@@ -98,12 +100,10 @@ def check_plan(plan: object, policy: object) -> Plan:
 
 def within_budget(plan: Plan, population: Population, hot_budget: int) -> tuple[Moves, int]:
     """The moves of a plan but those last that would take the hot tier over its budget; how many they are."""
-    order = np.argsort(population.key)
-    place = np.searchsorted(population.key[order], plan.keys)
-    place = order[np.minimum(place, len(order) - 1)] if len(order) else place
-    known = population.key[place] == plan.keys if len(order) else np.zeros(len(plan), np.bool_)
+    place = _rows_of(plan.keys, population.key)
+    known = place >= 0
     sizes = np.zeros(len(plan), np.int64)
-    sizes[known] = population.bytes_if_in(Tier.HOT)[place[known]]
+    sizes[known] = population.bytes_if_in(Tier.HOT, place[known])
     there = np.full(len(plan), 255, np.uint8)
     there[known] = population.tier[place[known]]
 
@@ -114,6 +114,18 @@ def within_budget(plan: Plan, population: Population, hot_budget: int) -> tuple[
     refused[rising] = np.cumsum(sizes[rising]) > max(room, 0)
     going = ~refused
     return Moves(plan.keys[going], plan.tiers[going], sizes[going]), int(refused.sum())
+
+
+def _rows_of(keys: NDArray[np.uint64], among: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Where each key is among the others; -1: nowhere. Takes little more memory than `keys`, which are few."""
+    wanted, which = np.unique(keys, return_inverse=True)
+    rows = np.full(len(wanted), -1, np.intp)
+    for begin in range(0, len(among) if len(wanted) else 0, _PIECE):
+        piece = among[begin : begin + _PIECE]
+        at = np.minimum(np.searchsorted(wanted, piece), len(wanted) - 1)
+        found = np.flatnonzero(wanted[at] == piece)
+        rows[at[found]] = begin + found
+    return rows[which]
 
 
 def add(report: MigrationReport, done: dict[str, Any]) -> MigrationReport:

@@ -193,11 +193,7 @@ class Migrator:
         }
 
     def _migrate(self, run: _Run, bandwidth: float | None) -> None:
-        population = self.population(run.report.at)
-        plan = check_plan(self._policy.plan(population, self._budgets), self._policy)
-        moves, refused = within_budget(plan, population, self._budgets.hot)
-        run.report = replace(run.report, refused=refused)
-        self._carry_out(moves, run, bandwidth)
+        self._carry_out(self._planned(run), run, bandwidth)
         run.report = add(run.report, self._store.compact(bandwidth))
         if any(way.endswith("->hot") for way in run.report.moved):
             self._checkpoints.came_up = True
@@ -205,6 +201,13 @@ class Migrator:
         if hot and hot >= CHANGED * self._store.stats()["hot"]["memories"]:
             with self._indexer.paused():
                 self._checkpoints.take()
+
+    def _planned(self, run: _Run) -> Moves:
+        population = self.population(run.report.at)  # let go of before anything moves
+        plan = check_plan(self._policy.plan(population, self._budgets), self._policy)
+        moves, refused = within_budget(plan, population, self._budgets.hot)
+        run.report = replace(run.report, refused=refused)
+        return moves
 
     def _carry_out(self, moves: Moves, run: _Run, bandwidth: float | None) -> None:
         if not len(moves):

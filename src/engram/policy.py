@@ -29,6 +29,8 @@ class Tier(IntEnum):
     COLD = 2
 
 
+_ALL = slice(None)
+
 TIERS = tuple(tier.name.lower() for tier in Tier)
 
 
@@ -110,14 +112,19 @@ class Population:
         """What all memories of a tier take there."""
         return int(self.bytes[self.tier == tier].sum(dtype=np.int64))
 
-    def bytes_if_in(self, tier: Tier) -> NDArray[np.int64]:
-        """What each memory would take in a tier: those of other tiers as much as those there on average."""
-        sizes = self.bytes.astype(np.int64)
-        there = self.tier == tier
+    def bytes_if_in(self, tier: Tier, of: NDArray[np.intp] | slice = _ALL) -> NDArray[np.int64]:
+        """What each memory (or those at `of`) would take in a tier.
+
+        Those of other tiers take as much there as its own on average.
+        """
+        sizes = self.bytes[of].astype(np.int64)
+        elsewhere = self.tier[of] != tier
         if tier == Tier.HOT and self.hot_bytes:
-            sizes[~there] = self.hot_bytes
-        elif there.any():
-            sizes[~there] = int(np.ceil(sizes[there].mean()))
+            sizes[elsewhere] = self.hot_bytes
+        elif elsewhere.any():
+            residents = self.bytes[self.tier == tier]
+            if len(residents):
+                sizes[elsewhere] = int(np.ceil(residents.mean()))
         return sizes
 
 
