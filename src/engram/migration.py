@@ -117,7 +117,7 @@ def within_budget(plan: Plan, population: Population, hot_budget: int) -> tuple[
 
 
 def _rows_of(keys: NDArray[np.uint64], among: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Where each key is among the others; -1: nowhere. Takes little more memory than `keys`, which are few."""
+    """Where each key is among the others; -1: nowhere. Takes little more memory than `keys` does."""
     wanted, which = np.unique(keys, return_inverse=True)
     rows = np.full(len(wanted), -1, np.intp)
     for begin in range(0, len(among) if len(wanted) else 0, _PIECE):
