@@ -75,8 +75,8 @@ const float* Graph::vector(Slot slot) const {
 }
 
 std::size_t Graph::search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
-                          const Keep* keep, Hit* out, double share) const {
-  return impl_->search(query, k, ef, snapshot, keep, out, share);
+                          const Filter* filter, Hit* out) const {
+  return impl_->search(query, k, ef, snapshot, filter, out);
 }
 
 std::size_t Graph::search_among(const float* query, std::span<const Slot> among, std::size_t k,

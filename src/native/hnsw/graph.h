@@ -61,11 +61,18 @@ class Graph {
   // The same where it lies; null when it is kept as bf16 or f16.
   const float* vector(Slot slot) const;
 
-  // The k nearest slots that count at `snapshot` and pass `keep` (null: all), nearest first; returns how
+  // Which slots may be found. Both functions must answer while others insert and retire.
+  struct Filter {
+    std::function<bool(Slot)> keep;
+    double share = 0.25;  // of all slots, about how many pass
+    // Adds some that pass, wherever they are, to an empty list: where to begin when none is near the query.
+    std::function<void(std::vector<Slot>&)> seeds = [](std::vector<Slot>&) {};
+  };
+
+  // The k nearest slots that count at `snapshot` and pass the filter (null: all), nearest first; returns how
   // many. ef: breadth of the walk in candidates, raised to k. Takes no allocation in the steady state.
-  using Keep = std::function<bool(Slot)>;
   std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
-                     const Keep* keep, Hit* out, double share = 0.25) const;
+                     const Filter* filter, Hit* out) const;
 
   // The k nearest of the given slots that are alive now, nearest first, without a walk.
   std::size_t search_among(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const;

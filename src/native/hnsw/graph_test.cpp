@@ -143,10 +143,45 @@ TEST(Graph, FindsAllThatAreKept) {
   const Vectors base = random_vectors(4000, 8, 16);
   const auto graph = build(base, Metric::kL2);
   for (const std::size_t every : {2, 10, 400, 4000}) {
-    const Graph::Keep keep = [&](Slot slot) { return graph->born(slot) % every == 0; };
-    const auto hits = search(*graph, base[1], 10, 20, kNow, &keep);
+    const Graph::Filter filter{.keep = [&](Slot slot) { return graph->born(slot) % every == 0; }};
+    const auto hits = search(*graph, base[1], 10, 20, kNow, &filter);
     EXPECT_EQ(hits.size(), std::min<std::size_t>(10, 4000 / every)) << "one in " << every;
     for (const Hit& hit : hits) EXPECT_EQ(graph->born(hit.slot) % every, 0U);
+  }
+}
+
+// Two far groups, of which the one that the queries do not lie in may be found.
+TEST(Graph, FindsWhatIsKeptWhereNoneOfItIsNearTheQuery) {
+  const std::size_t dim = 16, half = 4000, k = 10;
+  Vectors base = random_vectors(half, dim, 40);
+  for (const auto& vector : random_vectors(half, dim, 41, 1.0F, 8.0F)) base.push_back(vector);
+  const auto graph = build(base, Metric::kL2);
+  const Vectors there(base.begin() + half, base.end());
+  const Vectors queries = random_vectors(50, dim, 42);
+  for (const bool seeded : {false, true}) {
+    std::size_t begun = 0;
+    const Graph::Filter filter{.keep = [&](Slot slot) { return graph->born(slot) >= half; },
+                               .share = 0.5,
+                               .seeds =
+                                   [&](std::vector<Slot>& seeds) {
+                                     ++begun;
+                                     seeds.assign({0, 1});  // these do not pass
+                                     if (seeded) seeds.push_back(static_cast<Slot>(half + begun));
+                                   }};
+    std::size_t right = 0;
+    for (const auto& query : queries) {
+      std::vector<double> all;
+      for (const auto& vector : there) all.push_back(distance(query, vector, Metric::kL2));
+      std::nth_element(all.begin(), all.begin() + (k - 1), all.end());
+      const auto hits = search(*graph, query, k, 64, kNow, &filter);
+      ASSERT_EQ(hits.size(), k);
+      for (const Hit& hit : hits) {
+        ASSERT_GE(graph->born(hit.slot), half);
+        right += static_cast<double>(hit.distance) <= all[k - 1] * (1 + 1e-5) ? 1U : 0U;
+      }
+    }
+    EXPECT_EQ(begun, queries.size());
+    EXPECT_GE(right, k * queries.size() * 95 / 100) << "seeded: " << seeded;
   }
 }
 

@@ -80,7 +80,7 @@ struct Graph::Impl {
 
   // search.cpp
   std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
-                     const Keep* keep, Hit* out, double share) const;
+                     const Filter* filter, Hit* out) const;
   std::size_t search_among(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const;
 
   // save.cpp

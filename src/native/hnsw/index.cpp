@@ -20,10 +20,14 @@ namespace engram::hnsw {
 namespace {
 
 constexpr std::size_t kBreath = 2048;  // rows a thread adds between two calls of `breathe`
-// Scoring a list of n slots, found by their labels, costs about n * 60 ns; a walk that only a share s of the
-// nodes counts for, about ef / s * 330 ns (100,000 x 128). The list is taken while it is the cheaper.
-constexpr double kWalkPerList = 5.5;
+// Of n slots that pass among N, scoring all costs n * 10 ns, a walk of breadth ef about ef * N / n * 400 ns,
+// and finding the slots by their labels, once a call, n * 70 ns. The list is taken while it is the cheaper.
+// (In these proportions at 128 and at 384 dimensions: docs/performance.md.)
+constexpr double kWalkPerScore = 40;
+constexpr double kFindPerScore = 7;
 constexpr std::size_t kListBelow = 1000;
+// From how many of those that pass a walk begins that found none of them near the query.
+constexpr std::size_t kSeeds = 32;
 
 std::string of_row(std::size_t row, std::size_t rows) {
   return rows == 1 ? "" : " in row " + std::to_string(row);
@@ -94,7 +98,14 @@ LabelFilter LabelFilter::of_labels(std::span<const Label> labels) {
 LabelFilter LabelFilter::of_mask(std::span<const bool> mask) {
   LabelFilter filter;
   filter.mask_ = mask;
-  filter.most_ = static_cast<std::size_t>(std::count(mask.begin(), mask.end(), true));
+  // Summed in bytes, as many at once as cannot overflow one: this is as fast as memory.
+  constexpr std::size_t kAtOnce = 255;
+  const auto* const bytes = reinterpret_cast<const unsigned char*>(mask.data());
+  for (std::size_t i = 0; i < mask.size(); i += kAtOnce) {
+    unsigned char part = 0;
+    for (std::size_t j = i; j < std::min(mask.size(), i + kAtOnce); ++j) part += bytes[j];
+    filter.most_ += part;
+  }
   return filter;
 }
 
@@ -117,6 +128,19 @@ std::vector<Label> LabelFilter::labels() const {
     }
     if (mask_[i]) labels.push_back(static_cast<Label>(i));
     ++i;
+  }
+  return labels;
+}
+
+std::vector<Label> LabelFilter::sample(std::size_t count) const {
+  std::vector<Label> labels;
+  const std::size_t stride = std::max<std::size_t>(sorted_.size() / count, 1);
+  for (std::size_t i = 0; i < sorted_.size(); i += stride) labels.push_back(sorted_[i]);
+  const std::size_t apart = std::max<std::size_t>(mask_.size() / count, 1);
+  for (std::size_t i = 0; i < mask_.size(); i += apart) {
+    const auto end = mask_.begin() + static_cast<std::ptrdiff_t>(std::min(i + apart, mask_.size()));
+    const auto next = std::find(mask_.begin() + static_cast<std::ptrdiff_t>(i), end, true);
+    if (next != end) labels.push_back(static_cast<Label>(next - mask_.begin()));
   }
   return labels;
 }
@@ -223,7 +247,7 @@ void Index::search(const Matrix& queries, std::size_t k, std::size_t ef, const L
   const Held held = hold();
   const State& state = held.state;
   const Graph::Guard guard = state.graph->pin();  // the plan's slots stay what they are
-  const Plan planned = plan(state, filter, std::max(ef, k));
+  const Plan planned = plan(state, filter, std::max(ef, k), queries.rows);
   if (queries.rows == 1) return search_row(state, queries.row(0), k, ef, planned, labels, distances);
   const std::size_t workers = std::min(thread_count(threads), queries.rows);
   parallel_for(queries.rows, 16, workers, [&](std::size_t, std::size_t begin, std::size_t end) {
@@ -233,18 +257,28 @@ void Index::search(const Matrix& queries, std::size_t k, std::size_t ef, const L
   });
 }
 
-Index::Plan Index::plan(const State& state, const LabelFilter* filter, std::size_t ef) {
+Index::Plan Index::plan(const State& state, const LabelFilter* filter, std::size_t ef, std::size_t rows) {
   Plan plan;
   if (filter == nullptr) return plan;
-  plan.filter = filter;
+  const Graph& graph = *state.graph;
+  const auto add_slots = [&state](const std::vector<Label>& labels, std::vector<Slot>& slots) {
+    for (const Label label : labels) {
+      if (const Slot slot = state.labels.find(label); slot != kNoSlot) slots.push_back(slot);
+    }
+  };
   const auto all = static_cast<double>(std::max<std::size_t>(state.labels.size(), 1));
   const auto most = static_cast<double>(filter->most());
-  plan.share = std::min(1.0, most / all);
-  plan.listed = filter->most() <= kListBelow || most * most <= kWalkPerList * static_cast<double>(ef) * all;
-  if (!plan.listed) return plan;
-  for (const Label label : filter->labels()) {
-    if (const Slot slot = state.labels.find(label); slot != kNoSlot) plan.slots.push_back(slot);
+  const double scores =
+      most * most * (1 + kFindPerScore / static_cast<double>(std::max<std::size_t>(rows, 1)));
+  plan.listed = filter->most() <= kListBelow || scores <= kWalkPerScore * static_cast<double>(ef) * all;
+  if (plan.listed) {
+    add_slots(filter->labels(), plan.slots);
+    return plan;
   }
+  plan.filter = {
+      .keep = [filter, &graph](Slot slot) { return (*filter)(static_cast<Label>(graph.born(slot))); },
+      .share = std::min(1.0, most / all),
+      .seeds = [filter, add_slots](std::vector<Slot>& seeds) { add_slots(filter->sample(kSeeds), seeds); }};
   return plan;
 }
 
@@ -258,11 +292,8 @@ void Index::search_row(const State& state, const float* query, std::size_t k, st
   std::size_t found = 0;
   if (plan.listed) {
     found = graph.search_among(query, plan.slots, most, hits.data());
-  } else if (plan.filter != nullptr) {
-    const Graph::Keep keep = [&](Slot slot) { return (*plan.filter)(static_cast<Label>(graph.born(slot))); };
-    found = graph.search(query, most, ef, kNow, &keep, hits.data(), plan.share);
   } else {
-    found = graph.search(query, most, ef, kNow, nullptr, hits.data());
+    found = graph.search(query, most, ef, kNow, plan.filter ? &*plan.filter : nullptr, hits.data());
   }
   for (std::size_t i = 0; i < found; ++i) labels[i] = static_cast<Label>(graph.born(hits[i].slot));
   const bool repeats = has_repeats({labels, found});

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <vector>
@@ -36,6 +37,8 @@ class LabelFilter {
   bool operator()(Label label) const;
   std::size_t most() const { return most_; }  // no more labels than this pass
   std::vector<Label> labels() const;
+  // About `count` of those that pass, from everywhere among them.
+  std::vector<Label> sample(std::size_t count) const;
 
  private:
   std::span<const bool> mask_;
@@ -103,15 +106,13 @@ class Index {
   }
 
   static void add_row(State& state, Label label, const float* vector);
-  // What a call's filter comes to: so few slots that all are scored, or a share of all that the walk looks
-  // for.
+  // What a call's filter comes to: nothing, so few slots that all are scored, or a walk.
   struct Plan {
-    const LabelFilter* filter = nullptr;
     bool listed = false;
     std::vector<Slot> slots;
-    double share = 1;
+    std::optional<Graph::Filter> filter;
   };
-  static Plan plan(const State& state, const LabelFilter* filter, std::size_t ef);
+  static Plan plan(const State& state, const LabelFilter* filter, std::size_t ef, std::size_t rows);
   static void search_row(const State& state, const float* query, std::size_t k, std::size_t ef,
                          const Plan& plan, Label* labels, float* distances);
 

@@ -37,6 +37,7 @@ class Pool {
 
   std::size_t size() const { return size_; }
   std::size_t counted() const { return counted_; }
+  bool full() const { return size_ >= capacity_; }
   float distance(std::size_t i) const { return distances_[i]; }
   Slot slot(std::size_t i) const { return entries_[i] & kSlotMask; }
   bool counts(std::size_t i) const { return (entries_[i] & kUncounted) == 0; }

@@ -32,6 +32,7 @@ class Visited {
     at = walk_;
     return seen;
   }
+  bool test(Slot slot) const { return slot >= size_ || marks_[slot] == walk_; }
   void prefetch(Slot slot) const { __builtin_prefetch(marks_ + slot); }
 
  private:
@@ -86,7 +87,9 @@ struct Scratch {
   std::vector<Candidate> ranked;
   std::vector<std::uint32_t> chosen;  // which of the pool are ranked next
   std::vector<Slot> others;
-  std::vector<Slot> lists;  // links chosen for a new node, level after level
+  std::vector<Slot> seeds;    // where a two-hop walk begins
+  std::vector<Slot> through;  // nodes whose links a two-hop walk follows without scoring them
+  std::vector<Slot> lists;    // links chosen for a new node, level after level
 };
 
 class Scratches {

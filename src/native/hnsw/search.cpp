@@ -8,18 +8,19 @@
 namespace engram::hnsw {
 namespace {
 
-using Keep = Graph::Keep;
+// What may be expected to count of the slots of a graph that changes: the rest are dead or not yet born.
+constexpr double kShareAtSnapshot = 0.25;
 
 struct AtSnapshotKept {
   AtSnapshot at;
-  const Keep& keep;
+  const std::function<bool(Slot)>& keep;
   bool operator()(Slot slot) const { return at(slot) && keep(slot); }
 };
 
 }  // namespace
 
 std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t ef, std::uint64_t snapshot,
-                                const Keep* keep, Hit* out, double share) const {
+                                const Filter* filter, Hit* out) const {
   const Epochs::Pin pin = epochs.pin();
   const std::size_t slots = used.load(std::memory_order_acquire);
   k = std::min(k, slots);
@@ -30,16 +31,18 @@ std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t 
                       snapshot != kNow && youngest.load(std::memory_order_acquire) > snapshot};
   // Counters and slots change at different instants, so hits are tested one by one all the same.
   const AtSnapshot holds{nodes, snapshot, snapshot != kNow};
-  if (keep != nullptr) {
-    const AtSnapshotKept kept{at, *keep};
-    return Search(*this, *scratch, vector, k, ef, slots, kept, share).run(AtSnapshotKept{holds, *keep}, out);
+  if (filter != nullptr) {
+    const AtSnapshotKept kept{at, filter->keep};
+    const AtSnapshotKept held{holds, filter->keep};
+    return Search(*this, *scratch, vector, k, ef, slots, kept, filter->share)
+        .run_filtered(filter->seeds, held, out);
   }
   if (!at.some_younger &&
       alive.load(std::memory_order_acquire) + free_count.load(std::memory_order_acquire) == slots) {
     const std::size_t found = Search(*this, *scratch, vector, k, ef, slots, Everything{}, 1).run(holds, out);
     if (found == k) return found;
   }
-  return Search(*this, *scratch, vector, k, ef, slots, at, share).run(holds, out);
+  return Search(*this, *scratch, vector, k, ef, slots, at, kShareAtSnapshot).run(holds, out);
 }
 
 std::size_t Graph::Impl::search_among(const float* vector, std::span<const Slot> among, std::size_t k,

@@ -20,10 +20,18 @@
 
 #include "hnsw/code_error.h"
 #include "hnsw/graph.h"
+#include "hnsw/hop.h"
 #include "hnsw/options.h"
 #include "hnsw/walk.h"
 
 namespace engram::hnsw {
+
+// Ends a walk once something holds.
+template <class Condition>
+struct Until {
+  const Condition& condition;
+  bool due() const { return condition(); }
+};
 
 // Below this many live slots a scan of all codes beats the walk.
 inline constexpr std::size_t kScanBelow = 1000;
@@ -74,6 +82,22 @@ class Search {
     return refine(holds, out, everything);
   }
 
+  // Where the walk comes to a neighbourhood in which all but none count, a two-hop walk goes on from the
+  // seeds.
+  template <class Seeds, class Holds>
+  std::size_t run_filtered(const Seeds& seeds, const Holds& holds, Hit* out) {
+    const auto everything = [&] { return rank_everything(holds, out); };
+    if (ef_ > kLargestPool || slots_ * graph_.options.dim <= kRankedAtOnce) return everything();
+    prepare();
+    const std::size_t alive = graph_.alive_now();
+    if (alive > kScanBelow && alive > ef_ * kScanPerBreadth && (walk_filtered() || hop(seeds))) {
+      const std::size_t found = refine(holds, out, everything);
+      if (found == k_) return found;
+    }
+    scan([&](const auto& see) { graph_.each_present(see); });
+    return refine(holds, out, everything);
+  }
+
   // Scores the codes of these alone.
   template <class Holds>
   std::size_t run_among(std::span<const Slot> among, const Holds& holds, Hit* out) {
@@ -97,18 +121,58 @@ class Search {
                           scratch_.query.data());
   }
 
-  bool walk_graph() {
+  // The node that a walk on level 0 begins with, as near to the query as upper levels lead; kNoSlot in an
+  // empty graph.
+  Slot beginning() {
     const auto from = graph_.entry_now();
-    if (from.none()) return false;
+    if (from.none()) return kNoSlot;
     Nearest at{from.slot, score_one(graph_.field(query_, 0), from.slot)};
     for (std::size_t l = from.level; l > 0; --l) at = descend(graph_.field(query_, l), at, scratch_.gathered);
-    const auto field = graph_.field(query_, 0);
-    scratch_.pool.reset(ef_, std::is_same_v<Counts, Everything> ? ef_ : room(),
-                        std::max(ef_ / 2, refined(k_)));
+    return at.slot;
+  }
+
+  // Makes the pool ready for a walk on level 0, and puts the node that it begins with in; false in an empty
+  // graph.
+  template <class Counting>
+  bool begin(const Counting& counts, std::size_t capacity) {
+    const Slot start = beginning();
+    if (start == kNoSlot) return false;
+    scratch_.pool.reset(ef_, capacity, std::max(ef_ / 2, refined(k_)));
     scratch_.visited.begin(slots_);
-    start_at(field, at.slot, counts_, scratch_);
-    walk(field, counts_, scratch_, limit_);
+    start_at(graph_.field(query_, 0), start, counts, scratch_);
     return true;
+  }
+
+  bool walk_graph() {
+    if (!begin(counts_, std::is_same_v<Counts, Everything> ? ef_ : room())) return false;
+    walk(graph_.field(query_, 0), counts_, scratch_, limit_);
+    return true;
+  }
+
+  // False when it was given up: of so many nodes near the query four times as many as are wanted should
+  // count, and fewer do than are wanted.
+  bool walk_filtered() {
+    if (!begin(counts_, room())) return false;
+    const auto lost = [this] { return scratch_.pool.full() && scratch_.pool.counted() < k_; };
+    const auto over = [&] { return limit_.due() || lost(); };
+    walk(graph_.field(query_, 0), counts_, scratch_, Until{over});
+    return !lost();
+  }
+
+  // A two-hop walk; false when it ran dry: it was among few that are linked with each other, and the nearest
+  // may be elsewhere.
+  template <class Seeds>
+  bool hop(const Seeds& seeds) {
+    const auto field = graph_.field(query_, 0);
+    scratch_.pool.reset(ef_, ef_, std::max(ef_ / 2, refined(k_)));
+    scratch_.visited.begin(slots_);
+    scratch_.seeds.clear();
+    seeds(scratch_.seeds);
+    for (const Slot seed : scratch_.seeds) {
+      if (!scratch_.visited.test(seed) && counts_(seed)) start_at(field, seed, Everything{}, scratch_);
+    }
+    hop_on(field, counts_, 2 * graph_.options.m, scratch_);
+    return scratch_.pool.size() == ef_;
   }
 
   // Room for those that do not count, so that k of those that do are found all but certainly: else all are

@@ -42,9 +42,9 @@ inline double distance(const std::vector<float>& a, const std::vector<float>& b,
 
 inline std::vector<Hit> search(const Graph& graph, const std::vector<float>& query, std::size_t k,
                                std::size_t ef, std::uint64_t snapshot = kNow,
-                               const Graph::Keep* keep = nullptr) {
+                               const Graph::Filter* filter = nullptr) {
   std::vector<Hit> hits(k);
-  hits.resize(graph.search(query.data(), k, ef, snapshot, keep, hits.data()));
+  hits.resize(graph.search(query.data(), k, ef, snapshot, filter, hits.data()));
   return hits;
 }
 

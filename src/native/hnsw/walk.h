@@ -116,11 +116,12 @@ void start_at(const FieldOf<NodeSource>& field, Slot slot, const Counts& counts,
   admit(field, 1, counts, scratch.pool, scratch.gathered);
 }
 
-// Walks until no candidate in the pool is left to expand, or the limit is due. The neighbours of the next
-// nodes are gathered before those of the first are scored, so that their codes come from memory meanwhile;
-// what that expands too early costs little.
-template <class NodeSource, class Counts, class Limit = NoLimit>
-void walk(const FieldOf<NodeSource>& field, const Counts& counts, Scratch& scratch, Limit&& limit = {}) {
+// Walks until no candidate in the pool is left to expand, or the limit is due. What `gather_from(slot, out)`
+// collects of the next nodes is asked for before the first one's is scored, so that codes come from memory
+// meanwhile; what that expands too early costs little.
+template <class NodeSource, class Counts, class Limit, class GatherFrom>
+void walk_by(const GatherFrom& gather_from, const FieldOf<NodeSource>& field, const Counts& counts,
+             Scratch& scratch, Limit&& limit) {
   Pool& pool = scratch.pool;
   std::array<std::size_t, kAhead> found;
   std::size_t first = 0;
@@ -131,7 +132,7 @@ void walk(const FieldOf<NodeSource>& field, const Counts& counts, Scratch& scrat
       if (slot == kNoSlot) break;
       if (const Slot next = pool.peek_next(); next != kNoSlot) prefetch_links(field, next);
       const std::size_t at = (first + waiting) % kAhead;
-      found[at] = gather(field, slot, scratch.visited, scratch.ahead[at]);
+      found[at] = gather_from(slot, scratch.ahead[at]);
       ++waiting;
     }
     if (waiting == 0) return;
@@ -139,6 +140,15 @@ void walk(const FieldOf<NodeSource>& field, const Counts& counts, Scratch& scrat
     first = (first + 1) % kAhead;
     --waiting;
   }
+}
+
+// The plain walk: over all nodes, of which those that count fill the pool.
+template <class NodeSource, class Counts, class Limit = NoLimit>
+void walk(const FieldOf<NodeSource>& field, const Counts& counts, Scratch& scratch, Limit&& limit = {}) {
+  const auto gather_from = [&](Slot slot, Gathered& out) {
+    return gather(field, slot, scratch.visited, out);
+  };
+  walk_by(gather_from, field, counts, scratch, limit);
 }
 
 template <class NodeSource>
