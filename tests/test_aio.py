@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 import engram
 from engram.aio import AsyncMemoryStore
+from tests.loop_watch import LoopWatch
 
 DIM = 8
 
@@ -245,3 +247,57 @@ def test_the_loop_keeps_turning_under_load(folder: Path, rng: np.random.Generato
 
     run(main())
     assert {"put", "put_chunk", "recall", "get", "forget", "wait_indexed"} <= seen
+
+
+def longest_hold(work: Callable[[AsyncMemoryStore], Coroutine[Any, Any, object]], folder: Path) -> float:
+    """The longest the loop waited for the GIL while `work` ran."""
+
+    async def main() -> float:
+        async with AsyncMemoryStore.open(folder, DIM, metric="l2", fsync="never") as memory:
+            async with LoopWatch() as watch:
+                await work(memory)
+            return watch.longest
+
+    collects = gc.isenabled()
+    gc.disable()  # how long it takes depends on what else the program holds
+    try:
+        return asyncio.run(asyncio.wait_for(main(), 120))
+    finally:
+        if collects:
+            gc.enable()
+
+
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell who waits")
+@pytest.mark.parametrize("verb", ["store_many", "mixed", "recall_many", "recall", "verify"])
+def test_no_verb_keeps_the_loop_waiting_for_5_ms(tmp_path: Path, rng: np.random.Generator, verb: str) -> None:
+    """Who holds the GIL too long does so each time; what the machine does to a run it seldom does thrice."""
+    count = 10_000
+    ids = [str(row) for row in range(count)]
+    vectors = rng.standard_normal((count, DIM)).astype(np.float32)
+    texts = [f"text {row}" for row in range(count)]
+
+    async def fill(memory: AsyncMemoryStore) -> None:
+        await memory.store_many(ids, vectors, contents=texts, metadata=[{"n": row} for row in range(count)])
+
+    async def mix(memory: AsyncMemoryStore) -> None:
+        many = fill(memory)
+        stores = [memory.store(f"one {row}", vectors[row], content="text") for row in range(300)]
+        recalls = [memory.recall(vectors[row]) for row in range(300)]
+        await asyncio.gather(many, *stores, *recalls, memory.stats())
+
+    work: dict[str, Callable[[AsyncMemoryStore], Coroutine[Any, Any, object]]] = {
+        "store_many": fill,
+        "mixed": mix,
+        "recall_many": lambda memory: memory.recall_many(vectors[:1000], k=10),
+        "recall": lambda memory: memory.recall(vectors[0], k=3000),
+        "verify": lambda memory: memory.verify(),
+    }
+    if verb in ("recall_many", "recall", "verify"):
+        with engram.open(tmp_path / "store", DIM, metric="l2", fsync="never") as store:
+            store.store_many(ids, vectors, contents=texts)
+
+    held: list[float] = []
+    while len(held) < 3 and (not held or held[-1] >= 0.005):
+        held.append(longest_hold(work[verb], tmp_path / "store"))
+
+    assert min(held) < 0.005, f"the loop waited for {held} seconds"

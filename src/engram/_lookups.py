@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import _native
+from ._breath import breathe
 from ._clock import Clock
 from ._errors import CorruptionError
 from .catalog import Catalog, Row
 from .memories import Memory, decode_metadata
+
+_AT_ONCE = 256  # rows: a millisecond
 
 
 class Lookups:
@@ -36,6 +39,13 @@ class Lookups:
 
     def rows_of(self, ids: Sequence[str], keys: Sequence[int]) -> dict[int, Row]:
         """What is kept for these versions, by key; those replaced or forgotten since are missing."""
+        rows = self._some_rows_of(ids[:_AT_ONCE], keys[:_AT_ONCE])
+        for at in range(_AT_ONCE, len(ids), _AT_ONCE):
+            breathe()
+            rows |= self._some_rows_of(ids[at : at + _AT_ONCE], keys[at : at + _AT_ONCE])
+        return rows
+
+    def _some_rows_of(self, ids: Sequence[str], keys: Sequence[int]) -> dict[int, Row]:
         rows: dict[int, Row] = {}
         for id, key in zip(ids, keys, strict=True):
             pending = self._native.payload(id, key)

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from numpy.typing import ArrayLike
 
+from ._breath import breathe
 from ._checks import check_int, check_timeout
 from ._errors import QueueFull
 from ._parts import Fsync
@@ -26,7 +27,7 @@ T = TypeVar("T")
 
 _SLICE = 0.1  # seconds that a call waits at once, so that a cancelled one ends soon
 _IDS = 4096  # given out at once
-_BREATH = 5e-5  # seconds: long enough for the event loop to take the GIL
+_RECALLS_A_BREATH = 16  # whose texts are read: a millisecond
 
 
 class AsyncMemoryStore:
@@ -117,7 +118,7 @@ class AsyncMemoryStore:
 
         call = self._writers.submit(
             self._store.store_many_breathing,
-            functools.partial(time.sleep, _BREATH),
+            breathe,
             ids,
             vectors,
             contents=contents,
@@ -311,7 +312,9 @@ def _recall_many(
     store: MemoryStore, cues: ArrayLike | Sequence[str], k: int, texts: bool, options: dict[str, Any]
 ) -> list[Recall]:
     every = store.recall_many(cues, k, **options)
-    for found in every if texts else ():
+    for at, found in enumerate(every if texts else ()):
+        if at % _RECALLS_A_BREATH == 0:
+            breathe()
         if len(found):
             found.row(0)
     return every

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from . import _native
+from ._breath import breathe
 from ._errors import CorruptionError, EngramError, OutOfSpace, StoreClosed, UnsupportedFormat
 from .catalog import CatalogRow, Row
 
@@ -43,6 +44,7 @@ _PLACES = "(?,?,?,?,?,?,?)"
 # held, and every other thread waits. Also, SQLite before 3.32 takes no more than 999 parameters.
 _ROWS_PER_STATEMENT = 128
 _KEYS_PER_STATEMENT = 256
+_ROWS_CHECKED_AT_ONCE = 512  # by verify: a millisecond or two
 
 _LSN = struct.Struct("<q")
 
@@ -118,11 +120,12 @@ class SqliteCatalog:
                 raise self._damaged(f"SQLite says: {bytes(said).decode(errors='replace')}")
             last, count = -1, 0
             while found := reader.execute(
-                f"{_READ}WHERE key > ? ORDER BY key LIMIT 4096", (last,)
+                f"{_READ}WHERE key > ? ORDER BY key LIMIT {_ROWS_CHECKED_AT_ONCE}", (last,)
             ).fetchall():
                 for row in found:
                     self._checked(row)
                 last, count = found[-1][0], count + len(found)
+                breathe()
             return count
 
     def close(self) -> None:

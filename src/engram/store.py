@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from . import _native, _statistics
 from ._asking import Asking, TierName
+from ._breath import breathe
 from ._checks import check_int, check_timeout, check_word
 from ._clock import Clock
 from ._encoding import Encoder
@@ -30,6 +31,7 @@ from .recall import Recall
 from .verification import Verification, verify_parts
 
 _IDS_AT_ONCE = 1024
+_RECALLS_AT_ONCE = 128  # made into Python objects: a millisecond
 
 
 class MemoryStore(Lifetime):
@@ -201,7 +203,12 @@ class MemoryStore(Lifetime):
         self._check_open()
         vectors = self._encode.cues(cues)
         asked = self._ask.of(k, ef, budget_ms, tiers)
-        return [Recall(found, self) for found in self._native.recall_many(vectors, *asked)]
+        recalls: list[Recall] = []
+        for at, found in enumerate(self._native.recall_many(vectors, *asked)):
+            if at % _RECALLS_AT_ONCE == _RECALLS_AT_ONCE - 1:
+                breathe()
+            recalls.append(Recall(found, self))
+        return recalls
 
     def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:
         """Forgets a memory; the LSN of that, or None if there was no such id."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import _native
+from ._breath import breathe
 from ._errors import CorruptionError
 from .catalog import Catalog
 
@@ -35,6 +36,7 @@ def verify_parts(native: _native.Store, catalog: Catalog, path: Path | None) -> 
     rows = catalog.verify()
     ids = native.ids()
     for at in range(0, len(ids), _AT_ONCE):
+        breathe()
         _check_known(native, catalog, ids[at : at + _AT_ONCE], path)
     return Verification(len(ids), rows, checked)
 
