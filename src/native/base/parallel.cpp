@@ -3,11 +3,13 @@
 #if defined(__linux__)
 #include <sched.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #endif
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <mutex>
 #include <system_error>
@@ -30,11 +32,35 @@ std::size_t processors() {
 // A tenth of what a thread of normal niceness gets of a processor that both want.
 constexpr int kBackgroundNice = 10;
 
-void step_back() {
 #if defined(__linux__)
-  // Of this thread alone: on Linux a thread has a niceness of its own. Refused, the work is done all the
-  // same.
-  static_cast<void>(::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kBackgroundNice));
+// What sched_setattr(2) takes, which the C library does not declare.
+struct SchedulingAttributes {
+  std::uint32_t size = 48;  // of this first version, which all systems know
+  std::uint32_t policy = SCHED_OTHER;
+  std::uint64_t flags = 0;
+  std::int32_t nice = 0;
+  std::uint32_t priority = 0;
+  std::uint64_t runtime = 0;  // nanoseconds at once
+  std::uint64_t deadline = 0;
+  std::uint64_t period = 0;
+};
+static_assert(sizeof(SchedulingAttributes) == 48);
+
+// The shortest there is (Linux 6.12; those before ignore it): so long may somebody who wakes up have to wait.
+constexpr std::uint64_t kBackgroundSlice = 100'000;
+#endif
+
+// Of this thread alone. Refused, the work is done all the same.
+void step_back([[maybe_unused]] Priority priority) {
+#if defined(__linux__)
+  SchedulingAttributes wanted;
+  wanted.nice = std::max(::getpriority(PRIO_PROCESS, 0), kBackgroundNice);
+  if (priority == Priority::kIdle) {
+    wanted.policy = SCHED_IDLE;
+  } else {
+    wanted.runtime = kBackgroundSlice;
+  }
+  static_cast<void>(::syscall(SYS_sched_setattr, 0, &wanted, 0u));
 #endif
 }
 
@@ -92,8 +118,8 @@ void parallel_for(std::size_t count, std::size_t block, std::size_t threads, con
     helpers.reserve(workers - callers);
     try {
       for (std::size_t worker = callers; worker < workers; ++worker) {
-        helpers.emplace_back([&work, worker, callers] {
-          if (callers == 0) step_back();
+        helpers.emplace_back([&work, worker, priority] {
+          if (priority != Priority::kCaller) step_back(priority);
           work.run(worker);
         });
         ++started;

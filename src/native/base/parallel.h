@@ -14,9 +14,11 @@ namespace engram {
 // The threads to use when `asked` are asked for (0: one a processor this process may run on).
 std::size_t thread_count(std::size_t asked);
 
-// Background: on threads that leave the processors to whoever else wants them, none of it in the caller; for
-// work that nobody waits for. (A thread cannot raise its priority again, so they are threads of their own.)
-enum class Priority { kCaller, kBackground };
+// Background: on threads that get a tenth of what others get of a processor that both want, in the shortest
+// of slices. Idle: on threads that run only where nobody else wants to, and make way at once; on busy
+// processors such work stands nearly still, so it is for small pieces that nobody waits for. Neither does any
+// of the work in the caller. (A thread cannot raise its priority again, so they are threads of their own.)
+enum class Priority { kCaller, kBackground, kIdle };
 
 // Calls body(worker, begin, end) over [0, count) in blocks of at most `block`, worker in [0, threads).
 // With one thread everything runs in the caller, in order.

@@ -4,6 +4,8 @@
 
 #if defined(__linux__)
 #include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -125,6 +127,28 @@ TEST(Parallel, ThreadCountKeepsToTheProcessorsThisThreadMayRunOn) {
   })
       .join();
   EXPECT_EQ(counted, 1u);
+}
+
+TEST(Parallel, WorkThatNobodyWaitsForRunsBelowTheCallerAndLeavesItAsItWas) {
+  const int policy = sched_getscheduler(0);
+  const int nice = getpriority(PRIO_PROCESS, 0);
+  const auto count_in = [&](Priority priority, auto&& is_so) {
+    std::atomic<int> count{0};
+    parallel_for(8, 1, 2, [&](std::size_t, std::size_t, std::size_t) { count += is_so() ? 1 : 0; }, priority);
+    EXPECT_EQ(sched_getscheduler(0), policy);
+    EXPECT_EQ(getpriority(PRIO_PROCESS, 0), nice);
+    return count.load();
+  };
+  const auto is_idle = [] { return sched_getscheduler(0) == SCHED_IDLE; };
+  const auto is_nicer = [nice] {
+    return getpriority(PRIO_PROCESS, static_cast<id_t>(gettid())) == std::min(19, std::max(nice, 10));
+  };
+  EXPECT_EQ(count_in(Priority::kIdle, is_idle), 8);
+  if (policy != SCHED_IDLE) {  // else these tests are run that way
+    EXPECT_EQ(count_in(Priority::kBackground, is_idle), 0);
+    EXPECT_EQ(count_in(Priority::kBackground, is_nicer), 8);
+    EXPECT_EQ(count_in(Priority::kCaller, is_idle), 0);
+  }
 }
 #endif
 

@@ -14,6 +14,14 @@ constexpr std::size_t kPublishSlice = 128;
 // How many are committed to the catalog at once: the price of a transaction is spread over some thousand.
 constexpr std::size_t kCommitMemories = 2048;
 
+// How many are inserted at the lowest priority before it is asked again whether somebody waits: 4 ms of work
+// for each thread, in which a processor that others keep busy may take a second.
+constexpr std::size_t kIdlePiece = 32;
+
+// From so many on the scan of the queue costs a recall more than it loses to an indexer that competes with
+// it.
+constexpr std::size_t kDeep = 2048;
+
 std::vector<PendingMemory*> members(const Queue::Batch& batch) {
   std::vector<PendingMemory*> memories;
   memories.reserve(batch.weight);
@@ -63,13 +71,26 @@ void Store::index(const Queue::Batch& batch, Priority priority) {
   const std::vector<PendingMemory*> memories = members(batch);
   std::vector<PendingMemory*> fresh;
   std::copy_if(memories.begin(), memories.end(), std::back_inserter(fresh), &wants_slot);
-  parallel_for(
-      fresh.size(), 16, thread_count(options_.threads),
-      [&](std::size_t, std::size_t begin, std::size_t end) {
-        for (std::size_t i = begin; i < end; ++i) insert(*fresh[i]);
-      },
-      priority);
+  const std::size_t threads = thread_count(options_.threads);
+  for (std::size_t done = 0; done < fresh.size();) {
+    const bool idle = priority == Priority::kIdle && !is_awaited();
+    const std::size_t left = fresh.size() - done;
+    const std::size_t count = idle ? std::min(left, threads * kIdlePiece) : left;
+    parallel_for(
+        count, 16, threads,
+        [&](std::size_t, std::size_t begin, std::size_t end) {
+          for (std::size_t i = begin; i < end; ++i) insert(*fresh[done + i]);
+        },
+        idle || priority == Priority::kCaller ? priority : Priority::kBackground);
+    done += count;
+  }
   finish(batch, memories);
+}
+
+bool Store::is_awaited() const {
+  const Load taken = room_.taken();
+  return stopping_.load() || awaiting_.load() != 0 || queue_.depth() >= kDeep ||
+         taken.memories >= options_.queue_capacity / 2 || taken.bytes >= options_.queue_bytes / 2;
 }
 
 std::size_t Store::set_aside(const Queue::Batch& batch) {

@@ -133,8 +133,11 @@ class Store {
   // The indexer's side. take() waits up to `timeout` for work; an empty batch means none came.
   Queue::Batch take(std::size_t most, Seconds timeout);
   void sync_for(const Queue::Batch& batch);
+  // With Priority::kIdle only as long as nobody waits for it; then in the background.
   // Errors: what an insertion fails with; nothing of the batch is shown yet then, and it can be tried again.
   void index(const Queue::Batch& batch, Priority priority = Priority::kCaller);
+  // Whether somebody waits for the index or soon would, for room in the queue; or recalls pay for its depth.
+  bool is_awaited() const;
   // For a batch that keeps failing: indexes what can be, and sets the rest aside: it stays in the queue,
   // recalled by scan, until retry_aside() succeeds. Returns how many were set aside, or still are.
   std::size_t set_aside(const Queue::Batch& batch);
@@ -358,8 +361,9 @@ class Store {
   std::atomic<std::size_t> aside_count_{0};
 
   mutable std::mutex progress_mutex_;
-  mutable std::condition_variable progress_;  // work, indexed, closing
-  bool stopping_ = false;
+  mutable std::condition_variable progress_;      // work, indexed, closing
+  std::atomic<bool> stopping_{false};             // written under progress_mutex_
+  mutable std::atomic<std::size_t> awaiting_{0};  // calls of wait_indexed()
   std::atomic<bool> closed_{false};
   std::atomic<bool> forked_{false};
 };

@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <atomic>
 #include <cstring>
 #include <map>
@@ -173,6 +177,35 @@ TEST(Store, AFullQueueRefusesAfterItsTimeoutAndNothingIsStored) {
   store->put(payload, std::nullopt, Seconds(0.001));
   EXPECT_EQ(store->size(), 3u);
 }
+
+#if defined(__linux__)
+TEST(Store, WhatNobodyWaitsForIsIndexedOnlyWhereAProcessorIsLeft) {
+  std::atomic<int> idle{0}, others{0};
+  Options options = in_ram();
+  options.queue_capacity = 100;
+  options.before_insert = [&](std::string_view) { ++(sched_getscheduler(0) == SCHED_IDLE ? idle : others); };
+  const std::unique_ptr<Store> store = open(options);
+  const auto index_some = [&](int count) {
+    for (int i = 0; i < count; ++i) put(*store, std::to_string(i), Vector{});
+    idle = others = 0;
+    store->index(store->take(256, Seconds(0)), Priority::kIdle);
+    store->committed(store->uncommitted());
+  };
+  if (sched_getscheduler(0) == SCHED_IDLE) GTEST_SKIP() << "these tests run at that priority themselves";
+
+  index_some(10);
+  EXPECT_EQ(idle, 10);
+
+  index_some(60);  // the queue is half full
+  EXPECT_EQ(others, 60);
+
+  std::thread waiting([&] { EXPECT_TRUE(store->wait_indexed(store->visible_lsn(), std::nullopt)); });
+  while (!store->is_awaited()) std::this_thread::yield();
+  index_some(10);
+  EXPECT_EQ(others, 10);
+  waiting.join();
+}
+#endif
 
 TEST(Store, RecoveryOfMoreThanTheQueueHoldsGoesThroughSteps) {
   const TemporaryFolder folder;

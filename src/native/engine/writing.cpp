@@ -7,6 +7,21 @@
 #include "engine/waits.h"
 
 namespace engram::engine {
+namespace {
+
+// Counts among those who wait while it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<std::size_t>& count) : count_(count) { count_.fetch_add(1); }
+  ~Counted() { count_.fetch_sub(1); }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<std::size_t>& count_;
+};
+
+}  // namespace
 
 Load Store::load_of(const Chunk& chunk) const {
   const std::size_t each = sizeof(PendingMemory) + coder_->code_bytes();
@@ -151,6 +166,7 @@ bool Store::wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout) {
 
 bool Store::wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const {
   const Use use = usable();
+  const Counted awaiting(awaiting_);
   std::unique_lock lock(progress_mutex_);
   const auto ready = [&] { return closed_ || indexed_lsn() > lsn; };
   if (!wait_sliced(lock, progress_, timeout, options_.on_wait, ready)) return false;

@@ -123,7 +123,7 @@ void bind_indexing(py::module_& module, py::class_<Store>& store) {
       .def(
           "index",
           [](Store& self, const Queue::Batch& batch, bool background) {
-            self.index(batch, background ? Priority::kBackground : Priority::kCaller);
+            self.index(batch, background ? Priority::kIdle : Priority::kCaller);
           },
           py::arg("batch"), py::arg("background"), NoGil())
       .def("set_aside", &Store::set_aside, py::arg("batch"), NoGil())
