@@ -51,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=2.0, help="of storing, each setting and round (default: 2)"
     )
     parser.add_argument("--writers", default="1,4", help="threads that store (default: 1,4)")
+    parser.add_argument("--modes", default=",".join(MODES), help="sync modes (default: all three)")
     parser.add_argument(
         "--rate", type=float, default=0.0, help="calls a second of each writer (default: flat out)"
     )
@@ -66,12 +67,15 @@ def main(arguments: list[str] | None = None) -> int:
         parts = options.what.split(",")
         if not set(parts) <= {"stores", "recalls", "ingest"}:
             raise ValueError(f"--what {options.what} is not some of stores, recalls, ingest")
+        modes = options.modes.split(",")
+        if not set(modes) <= set(MODES):
+            raise ValueError(f"--modes {options.modes} is not some of {', '.join(MODES)}")
         dataset = datasets.load(options.dataset, options.data, limit=options.limit, queries=200)
         if len(dataset.base) < 2 * options.prefill:
             raise ValueError(f"{dataset.name} is too small: --prefill {options.prefill} needs twice that")
         settings = [
             {"fsync": mode, "indexing": indexing, "writers": int(writers)}
-            for mode in MODES
+            for mode in modes
             for writers in options.writers.split(",")
             for indexing in ("async", "sync")
             if "stores" in parts
