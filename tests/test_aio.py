@@ -14,7 +14,7 @@ import pytest
 
 import engram
 from engram.aio import AsyncMemoryStore
-from tests.loop_watch import LoopWatch
+from tests.gil_watch import LoopWatch
 
 DIM = 8
 
