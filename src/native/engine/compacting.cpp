@@ -2,6 +2,7 @@
 // one.
 #include <algorithm>
 
+#include "base/heap.h"
 #include "engine/cargo.h"
 #include "engine/compaction.h"
 #include "engine/store.h"
@@ -51,6 +52,7 @@ CompactReport Store::compact(const MoveOptions& how) {
         [&](const auto& each) { return std::find(due.begin(), due.end(), each->name.number) != due.end(); });
     rewrite(leaving, pace, report);
   }
+  if (report.rewritten != 0) give_back_freed_memory();
   report.bytes = pace.written();
   report.seconds = pace.seconds();
   return report;

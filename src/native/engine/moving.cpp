@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "base/heap.h"
 #include "base/parallel.h"
 #include "engine/cargo.h"
 #include "engine/store.h"
@@ -76,6 +77,7 @@ MoveReport Store::move(std::span<const std::uint64_t> keys, std::span<const Tier
     promote(request.to[static_cast<std::size_t>(Tier::kHot)], *view, pace, report);
   }
   reclaim();
+  give_back_freed_memory();
   report.bytes = pace.written();
   report.seconds = pace.seconds();
   return report;
