@@ -24,6 +24,7 @@ pytest.importorskip("rich")
 
 from engram.cli import main
 from engram.cli.app import app
+from engram.cli.importing import _wait_indexed
 from engram.policy import TIERS
 from tests.signals import hear_ctrl_c
 
@@ -251,6 +252,8 @@ def test_texts_are_imported_and_recalled_with_wordllama(folder: Path, tmp_path: 
         (["import", "{store}", "missing.npy"], "missing.npy"),
         (["nonsense"], "nonsense"),
         (["stats"], "PATH"),
+        (["demo", "--keep", "{store}/manifest"], "is a file"),
+        (["recall", "{store}", "text", "--embedder", ".a:f"], "cannot be loaded"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )
@@ -280,17 +283,92 @@ def test_looking_changes_no_byte(store: Path) -> None:
     assert snapshot() == before
 
 
-def test_a_reader_that_stops_reading_is_no_error(store: Path) -> None:
-    code = "from engram.cli import main; main()"
-    done = subprocess.run(
-        f"{sys.executable} -c '{code}' stats {store} | true",
-        shell=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.stderr == ""
+@pytest.mark.parametrize(
+    "command", ["stats {store}", "stats {store} --json", "recall {store} --vector {cue}", "stats --help"]
+)
+def test_a_reader_that_stops_reading_is_no_error(store: Path, tmp_path: Path, command: str) -> None:
+    np.save(tmp_path / "cue.npy", np.ones(DIM))
+    words = command.format(store=store, cue=tmp_path / "cue.npy").split()
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", "from engram.cli import main; main()", *words],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["stats", "verify", "recall", "import", "repair"])
+def test_a_script_gets_errors_as_json(tmp_path: Path, command: str) -> None:
+    more: dict[str, list[object]] = {"recall": ["text"], "import": [tmp_path / "missing.npy"]}
+    told = answer(command, tmp_path / "missing", *more.get(command, []), code=2)
+    assert (told["ok"], told["kind"]) == (False, "InvalidInput")
+    assert "missing" in told["error"]
+
+
+def test_what_repairs_put_aside_is_told_apart(store: Path) -> None:
+    before = answer("stats", store)
+    (store / "damaged-1").mkdir()
+    (store / "damaged-1" / "manifest").write_bytes(b"x" * 1000)
+
+    after = answer("stats", store)
+
+    assert after["bytes_on_disk"] == before["bytes_on_disk"]
+    assert (before["bytes_put_aside"], after["bytes_put_aside"]) == (0, 1000)
+
+
+EMBEDDERS_OF_NO_USE = {
+    "no syntax": "def embed(:",
+    "raises when imported": "raise KeyError('soup')",
+    "exits when imported": "raise SystemExit(1)",
+    "raises": "def embed(texts): raise KeyError('soup')",
+    "none": "def embed(texts): return []",
+    "ragged": "def embed(texts): return [[1, 2], [1]]",
+    "empties what it gets": "def embed(texts):\n    texts.clear()\n    return []",
+    "cannot be made": "class embed:\n    def __init__(self, size): pass\n    def embed(self, texts): pass",
+}
+
+
+@pytest.mark.parametrize("code", EMBEDDERS_OF_NO_USE.values(), ids=EMBEDDERS_OF_NO_USE)
+def test_an_embedder_of_no_use_ends_with_2(
+    store: Path, tmp_path: Path, code: str, request: pytest.FixtureRequest
+) -> None:
+    name = "of_no_use_" + "".join(filter(str.isalpha, request.node.name))
+    (tmp_path / f"{name}.py").write_text(code)
+    (tmp_path / "texts.jsonl").write_text('{"content": "soup"}')
+
+    calls: list[list[object]] = [["recall", store, "soup"], ["import", tmp_path / "new", "texts.jsonl"]]
+    for arguments in calls:
+        done = run(*arguments, "--embedder", f"{name}:embed", cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
+        assert "embedder" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"PK\x03\x04 and more"], ids=repr)
+def test_a_file_of_no_vector_ends_with_2(store: Path, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "cue.npy").write_bytes(data)
+
+    done = run("recall", store, "--vector", tmp_path / "cue.npy")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "cue.npy" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_fault_of_the_commands_own_is_not_called_damage(store: Path) -> None:
+    with mock.patch("engram.cli.app.output.print_stats", side_effect=KeyError("a fault")):
+        done = run("stats", store)
+    assert done.returncode == 70
+    assert "a fault" in done.stderr
 
 
 # -- import
@@ -373,8 +451,10 @@ BAD_FILES: dict[str, tuple[str, bytes, str]] = {
     "a list": ("a.jsonl", b"[1, 2]\n", "line 1 is not a JSON object"),
     "another field": ("a.jsonl", b'{"vector": [1, 2], "text": "x"}', "field 'text'"),
     "no vector in one": ("a.jsonl", b'{"vector": [1, 2]}\n{"content": "x"}', "line 2"),
-    "another dimension": ("a.jsonl", b'{"vector": [1, 2]}\n{"vector": [1, 2, 3]}', "rows from 1"),
-    "a bad id": ("a.jsonl", b'{"vector": [1, 2], "id": 7}', "id 7"),
+    "another dimension": ("a.jsonl", b'{"vector": [1, 2]}\n{"vector": [1, 2, 3]}', "line 2"),
+    "a bad id": ("a.jsonl", b'{"vector": [1, 2]}\n\n{"vector": [1, 2], "id": 7.5}', "line 3: the id 7.5"),
+    "no vector but a text": ("a.jsonl", b'{"vector": [1, 2]}\n{"vector": "ab"}', "line 2"),
+    "brackets": ("a.jsonl", b"[" * 100_000, "line 1"),
     "a zero": ("a.jsonl", b'{"vector": [0, 0]}', "zero"),
     "no utf-8": ("a.jsonl", b'{"content": "\xff"}', "UTF-8"),
     "nothing": ("a.jsonl", b"\n", "no memories"),
@@ -393,6 +473,7 @@ def test_a_bad_file_ends_with_2_and_says_where(
     assert said in done.stderr
     assert name in done.stderr
     assert "Traceback" not in done.stderr
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -416,8 +497,50 @@ def test_a_bad_row_far_down_tells_how_many_are_stored(folder: Path, tmp_path: Pa
     done = run("import", folder, tmp_path / "a.npy")
 
     assert done.returncode == 2
-    assert "16384 rows before it are stored" in done.stderr
+    assert "row 17000: " in done.stderr
+    assert "the first 16384 rows are stored" in done.stderr
     assert answer("stats", folder)["memories"] == 16_384
+
+
+def test_a_bad_line_tells_its_number_and_what_is_stored(store: Path, tmp_path: Path) -> None:
+    lines = [{"vector": [1, 2, 3, row], "confidence": 0.5} for row in range(5)]
+    lines[3]["vector"] = [1, 2, 3, None]
+    (tmp_path / "m.jsonl").write_text("\n\n".join(map(json.dumps, lines)))
+
+    done = run("import", store, tmp_path / "m.jsonl")
+
+    assert done.returncode == 2
+    assert "m.jsonl, line 7: " in done.stderr
+    assert "the first 3 rows are stored" in done.stderr
+    assert answer("stats", store)["memories"] == 23
+
+
+def test_import_takes_a_byte_order_mark_and_integer_ids(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.jsonl").write_text('{"id": 7, "vector": [1, 2]}\n', encoding="utf-8-sig")
+    np.savez(tmp_path / "m.npz", vectors=np.ones((1, 2)), ids=np.array([8]))
+
+    assert answer("import", folder, tmp_path / "m.jsonl")["stored"] == 1
+    assert answer("import", folder, tmp_path / "m.npz")["stored"] == 1
+    assert set(vectors_of(folder)) == {"7", "8"}
+
+
+def test_the_bar_of_indexing_moves(memory: engram.MemoryStore, rng: np.random.Generator) -> None:
+    bars, seen = mock.Mock(), []
+    pending = iter([90, 60, 0])
+    store = mock.Mock()
+    store.stats.side_effect = lambda: {"queue": memory.stats()["queue"] | {"pending": next(pending)}}
+    store.wait_indexed.side_effect = [False, False, True]
+    bars.update.side_effect = lambda task, completed: seen.append(completed)
+
+    _wait_indexed(store, bars)
+
+    assert seen == [30, 90, 90]
+
+
+def test_help_tells_the_defaults() -> None:
+    told = " ".join(run("import", "--help").stdout.replace("│", " ").split())
+    assert "Default: cosine." in told
+    assert "Default: the file's name and a dash." in told
 
 
 def test_ctrl_c_ends_with_130_and_leaves_a_sound_store(folder: Path, tmp_path: Path) -> None:

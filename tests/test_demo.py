@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import engram
 from engram.demo.docstrings import standard_library
+from tests.signals import hear_ctrl_c
 
 needs_extras = pytest.mark.skipif(
     any(importlib.util.find_spec(each) is None for each in ("rich", "typer", "wordllama")),
@@ -53,3 +56,25 @@ def test_the_demo_shows_what_it_promises(tmp_path: Path) -> None:
     )
     assert again.returncode == 2
     assert "not empty" in again.stderr
+
+
+@pytest.mark.slow
+@needs_extras
+def test_ctrl_c_ends_the_demo_and_its_child(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    demo = subprocess.Popen(
+        [sys.executable, "-c", "from engram.cli import main; main()", "demo", "--keep", str(kept)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hear_ctrl_c,
+    )
+    while not (kept / "manifest").exists():  # the child has begun
+        assert demo.poll() is None
+    demo.send_signal(signal.SIGINT)
+    _, complaint = demo.communicate(timeout=60)
+
+    assert demo.returncode == 130, complaint
+    assert "Traceback" not in complaint
+    with engram.open(kept):  # which the child would still hold
+        pass

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ._errors import EngramError, InvalidInput
-from ._vectors import Matrix, as_matrix
+from ._vectors import Matrix, as_float32, as_matrix
 
 _TEXTS_AT_ONCE = 1024
 
@@ -43,7 +43,8 @@ def dimension_of(embedder: Embedder) -> int:
     said = getattr(embedder, "dim", None)
     if isinstance(said, (int, np.integer)) and not isinstance(said, bool):
         return int(said)
-    shape = np.shape(_call(embedder, ["memory"]))
+    given = call_embedder(embedder, ["memory"])
+    shape = as_float32(given, "the embedder's vector").shape
     if len(shape) != 2 or shape[0] != 1 or shape[1] < 1:
         raise InvalidInput(f"the embedder gave the shape {shape} for one text; it must give (1, dim)")
     return int(shape[1])
@@ -53,8 +54,9 @@ def embed(embedder: Embedder, texts: Sequence[str], dim: int) -> Matrix:
     """The texts as float32 of shape (n, dim)."""
     vectors = np.empty((len(texts), dim), dtype=np.float32)
     for at in range(0, len(texts), _TEXTS_AT_ONCE):
-        piece = list(texts[at : at + _TEXTS_AT_ONCE])
-        given = as_matrix(_call(embedder, piece), dim, "the embedder's vectors")
+        piece = texts[at : at + _TEXTS_AT_ONCE]
+        # It gets a list of its own: one that it changes must not change what is asked of it.
+        given = as_matrix(call_embedder(embedder, list(piece)), dim, "the embedder's vectors")
         if len(given) != len(piece):
             raise InvalidInput(
                 f"the embedder gave {len(given)} vectors for {len(piece)} texts; it must give one each"
@@ -63,7 +65,8 @@ def embed(embedder: Embedder, texts: Sequence[str], dim: int) -> Matrix:
     return vectors
 
 
-def _call(embedder: Any, texts: list[str]) -> Any:
+def call_embedder(embedder: Any, texts: list[str]) -> Any:
+    """What it makes of the texts, as it gives it."""
     method = getattr(embedder, "embed", None)
     return method(texts) if callable(method) else embedder(texts)
 

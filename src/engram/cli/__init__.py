@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
+from typing import NoReturn
 
 from engram._errors import CorruptionError, EngramError, InvalidInput, UnsupportedFormat
 
 FOUND_DAMAGE = 1
 WRONG_USE = 2
 UNAVAILABLE = 3
+OWN_FAULT = 70
 INTERRUPTED = 130
 
 
 def main() -> None:
-    """Runs the command; exits with 0, 1 (damage), 2 (wrong use), 3 (locked, disk full), 130 (Ctrl-C)."""
+    """Runs the command, and exits.
+
+    With 0; 1 (damage); 2 (wrong use); 3 (locked, disk full); 70 (a fault of Engram's own); 130 (Ctrl-C).
+    """
     try:
-        from .app import app
+        _run()
+    except SystemExit as ended:
+        _flush()
+        raise ended
+    _flush()
+
+
+def _run() -> None:
+    try:
+        from .app import ReaderGone, app
     except ImportError as error:
         _fail(
             f"the command needs the package {error.name}, which is not installed: "
@@ -25,13 +40,17 @@ def main() -> None:
         )
     try:
         app()
-    except BrokenPipeError:  # e.g. `engram recall ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:  # e.g. `engram recall ... | head`
         sys.exit(0)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
     except EngramError as error:
         _fail(str(error), exit_code(error))
+    except OSError as error:
+        _fail(str(error), UNAVAILABLE)
+    except Exception:  # else Python would end with 1, which stands for damage
+        traceback.print_exc()
+        sys.exit(OWN_FAULT)
 
 
 def exit_code(error: EngramError) -> int:
@@ -41,6 +60,14 @@ def exit_code(error: EngramError) -> int:
     return WRONG_USE if isinstance(error, (InvalidInput, UnsupportedFormat)) else UNAVAILABLE
 
 
-def _fail(message: str, code: int) -> None:
+def _flush() -> None:
+    """Here and not at the interpreter's exit, which calls it an error when nobody reads any more."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _fail(message: str, code: int) -> NoReturn:
     print(f"engram: {message}", file=sys.stderr)
     sys.exit(code)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from engram import __version__
 from engram._errors import InvalidInput
@@ -21,10 +24,41 @@ from engram.store import MemoryStore
 from . import embedder_choice, output
 from .importing import import_file
 
+
+class ReaderGone(Exception):
+    """Nobody reads the output any more."""
+
+
+class _Commands(TyperGroup):
+    """Typer and rich would end with 1 when a pipe breaks, which stands for damage."""
+
+    def make_context(self, *arguments: Any, **named: Any) -> Any:
+        with _pipe():  # --help prints here
+            return super().make_context(*arguments, **named)
+
+    def invoke(self, context: Any) -> Any:
+        with _pipe():
+            return super().invoke(context)
+
+
+@contextmanager
+def _pipe() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise ReaderGone from error
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # what rich makes of it
+            raise ReaderGone from ended
+        raise
+
+
 app = typer.Typer(
     name="engram",
+    cls=_Commands,
     help="Look after stores of memories.",
-    epilog="Exit codes: 0 fine, 1 damage found, 2 wrong use, 3 not usable now (locked, disk full).",
+    epilog="Exit codes: 0 fine, 1 damage found, 2 wrong use, 3 not usable now (locked, disk full), "
+    "70 a fault of Engram's own, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -75,9 +109,9 @@ def demo(
 @app.command()
 def stats(path: StorePath, json: AsJson = False) -> None:
     """Print what a store holds and counts."""
-    with _opened(path) as store:
+    with output.told_as(json), _opened(path) as store:
         figures = store.stats()
-    figures["bytes_on_disk"] = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    figures |= _bytes_in(path)
     if json:
         output.print_json(figures)
     else:
@@ -103,13 +137,8 @@ def verify(path: StorePath, json: AsJson = False) -> None:
 
     Exits with 1 when something is damaged.
     """
-    try:
-        with _opened(path) as store, output.waiting("verifying"):
-            checked = dataclasses.asdict(store.verify())
-    except Exception as error:
-        if json:
-            output.print_json(output.describe_error(error))
-        raise
+    with output.told_as(json), _opened(path) as store, output.waiting("verifying"):
+        checked = dataclasses.asdict(store.verify())
     if json:
         output.print_json({"ok": True, **checked})
     else:
@@ -133,7 +162,7 @@ def repair(
     The damaged files are kept in PATH/damaged-N. A sound store is left as it is. Exits with 1 when anything
     is lost or may be.
     """
-    with output.waiting(f"repairing {path}"):
+    with output.told_as(json), output.waiting(f"repairing {path}"):
         report = repair_store(path, dim=dim, metric=metric)
     if json:
         output.print_json({"ok": report.lossless, **dataclasses.asdict(report)})
@@ -156,19 +185,10 @@ def recall(
     json: AsJson = False,
 ) -> None:
     """Print the memories nearest to a text."""
-    if (text is None) == (vector is None):
-        raise InvalidInput('give a text, or a vector with --vector: engram recall PATH "text"')
-    with _opened(path) as store:
-        if vector is not None:
-            found = store.recall(embedder_choice.read_vector(vector), k)
-        else:
-            with output.waiting("loading the embedder"):
-                chosen = embedder_choice.choose(embedder, store)
-            found = store.recall(embedder_choice.embed(chosen, text or "", store.dim), k)
-        if json:
-            output.print_json({"hits": [_describe(store, found, at) for at in range(len(found))]})
-        else:
-            output.print_hits(found)
+    with output.told_as(json):
+        if (text is None) == (vector is None):
+            raise InvalidInput('give a text, or a vector with --vector: engram recall PATH "text"')
+        _recall(path, text or "", k, vector, embedder, json)
 
 
 @app.command("import")
@@ -176,13 +196,16 @@ def import_(
     path: StorePath,
     file: Annotated[Path, typer.Argument(help="A .npy, .npz, .fvecs or .jsonl file.", show_default=False)],
     metric: Annotated[
-        str | None, typer.Option(help='"cosine", "l2" or "ip", when the store is created. [default: cosine]')
+        str | None,
+        typer.Option(
+            help='"cosine", "l2" or "ip", when the store is created. Default: cosine.', show_default=False
+        ),
     ] = None,
     id_prefix: Annotated[
         str | None,
         typer.Option(
             metavar="TEXT",
-            help="Rows without an id are called this and their number. [default: the file's name and a dash]",
+            help="Rows without an id are called this and their number. Default: the file's name and a dash.",
             show_default=False,
         ),
     ] = None,
@@ -192,11 +215,13 @@ def import_(
     """Store the rows of a file: vectors of .npy and .fvecs, memories of .npz and .jsonl.
 
     An .npz has the array "vectors" (n, dim) and may have "ids" and "contents" of length n. A line of .jsonl
-    is an object with "vector" or "content" (or both), and may have "id", "metadata" and "confidence".
+    is an object with "vector" or "content" (or both), and may have "id", "metadata" and "confidence". An id
+    may be a text or an integer, which becomes a text.
     """
     began = time.perf_counter()
     prefix = f"{file.stem}-" if id_prefix is None else id_prefix
-    stored, total = import_file(path, file, metric, prefix, embedder)
+    with output.told_as(json):
+        stored, total = import_file(path, file, metric, prefix, embedder)
     seconds = time.perf_counter() - began
     if json:
         output.print_json({"stored": stored, "memories": total, "seconds": round(seconds, 3)})
@@ -206,9 +231,33 @@ def import_(
         )
 
 
+def _bytes_in(path: Path) -> dict[str, int]:
+    """What the store takes, and apart from that what repairs have put aside."""
+    sizes = {"bytes_on_disk": 0, "bytes_put_aside": 0}
+    for file in path.rglob("*"):
+        if file.is_file():
+            put_aside = file.relative_to(path).parts[0].startswith("damaged-")
+            sizes["bytes_put_aside" if put_aside else "bytes_on_disk"] += file.stat().st_size
+    return sizes
+
+
 def _opened(path: Path) -> MemoryStore:
     with output.waiting(f"opening {path}"):
         return open_store(path, read_only=True)
+
+
+def _recall(path: Path, text: str, k: int, vector: Path | None, embedder: str | None, json: bool) -> None:
+    with _opened(path) as store:
+        if vector is not None:
+            found = store.recall(embedder_choice.read_vector(vector), k)
+        else:
+            with output.waiting("loading the embedder"):
+                chosen = embedder_choice.choose(embedder, store)
+            found = store.recall(embedder_choice.embed(chosen, text, store.dim), k)
+        if json:
+            output.print_json({"hits": [_describe(store, found, at) for at in range(len(found))]})
+        else:
+            output.print_hits(found)
 
 
 def _describe(store: MemoryStore, found: Recall, at: int) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from engram._errors import InvalidInput
 from engram._vectors import Vector
-from engram.embedders import Embedder, WordLlama, check_embedder
+from engram.embedders import Embedder, WordLlama, call_embedder, check_embedder
 from engram.embedders import embed as embed_texts
 from engram.store import MemoryStore
 
@@ -38,11 +39,30 @@ def load(name: str) -> Embedder:
         found: Any = importlib.import_module(module)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except (ImportError, AttributeError) as error:
-        raise InvalidInput(f"--embedder {name!r} cannot be loaded: {error}") from error
-    embedder: Embedder = found() if isinstance(found, type) else found
+        embedder: Embedder = found() if isinstance(found, type) else found
+    except (Exception, SystemExit) as error:  # it is the user's code: whatever it raises is for its author
+        raise InvalidInput(f"--embedder {name!r} cannot be loaded: {_named(error)}") from error
     check_embedder(embedder)
-    return embedder
+    return _Chosen(name, embedder)
+
+
+class _Chosen:
+    """An embedder of the user's, whose errors are told with its name."""
+
+    def __init__(self, name: str, embedder: Embedder) -> None:
+        self.dim = getattr(embedder, "dim", None)
+        self._name = name
+        self._embedder = embedder
+
+    def embed(self, texts: list[str], /) -> Any:
+        try:
+            return call_embedder(self._embedder, texts)
+        except Exception as error:
+            raise InvalidInput(f"the embedder {self._name!r} failed: {_named(error)}") from error
+
+
+def _named(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def embed(embedder: Embedder, text: str, dim: int) -> Vector:
@@ -54,9 +74,11 @@ def embed(embedder: Embedder, text: str, dim: int) -> Vector:
 def read_vector(file: Path) -> Any:
     """The one vector in a .npy file, of shape (dim,) or (1, dim)."""
     try:
-        array = np.load(file, allow_pickle=False)
-    except (OSError, ValueError) as error:
+        with file.open("rb") as opened:
+            array = np.load(opened, allow_pickle=False)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise InvalidInput(f"{file} cannot be read as a .npy file: {error}") from error
-    if not isinstance(array, np.ndarray):
+    if not isinstance(array, np.ndarray):  # an .npz
+        array.close()
         raise InvalidInput(f"{file} is not a .npy file with one vector")
     return array[0] if array.ndim == 2 and array.shape[0] == 1 else array

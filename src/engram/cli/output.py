@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from engram._errors import CorruptionError
+from engram._errors import CorruptionError, EngramError
 from engram.recall import Recall
 from engram.repair import RepairReport
 
@@ -32,6 +32,17 @@ def describe_error(error: Exception) -> dict[str, Any]:
     if isinstance(error, CorruptionError):
         described |= {"file": error.file, "offset": error.offset}
     return described
+
+
+@contextmanager
+def told_as(json: bool) -> Iterator[None]:
+    """Prints an error as one JSON object, too, if a script is to read it."""
+    try:
+        yield
+    except EngramError as error:
+        if json:
+            print_json(describe_error(error))
+        raise
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,7 +22,8 @@ _ROWS = 8192  # in a piece
 class Piece:
     """Rows that are stored together; lists have one entry a row."""
 
-    begin: int  # the number of the first row (of .jsonl: line), from 0 (1)
+    unit: str  # what the rows are in the file: "row" (counted from 0) or "line" (from 1)
+    numbers: Sequence[int]  # which ones these are
     ids: list[str]
     vectors: Any = None
     contents: list[str | None] | None = None
@@ -89,7 +90,8 @@ class Arrays(Source):
         for begin in range(0, len(self._vectors), _ROWS):
             end = min(begin + _ROWS, len(self._vectors))
             yield Piece(
-                begin,
+                "row",
+                range(begin, end),
                 self._ids[begin:end] if self._ids else [f"{self._prefix}{row}" for row in range(begin, end)],
                 np.asarray(self._vectors[begin:end]),
                 self._contents[begin:end] if self._contents else None,
@@ -164,7 +166,7 @@ class Lines(Source):
             yield self._piece(rows)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        with self.file.open(encoding="utf-8") as lines:
+        with self.file.open(encoding="utf-8-sig") as lines:
             for number, line in enumerate(_readable(self.file, lines), start=1):
                 if line.strip():
                     yield number, self._parsed(number, line)
@@ -174,6 +176,10 @@ class Lines(Source):
             row = json.loads(line)
         except ValueError as error:
             raise InvalidInput(f"{self.file}, line {number} is not JSON: {error}") from error
+        except RecursionError as error:
+            raise InvalidInput(
+                f"{self.file}, line {number} has more brackets in brackets than fit"
+            ) from error
         if not isinstance(row, dict):
             raise InvalidInput(f"{self.file}, line {number} is not a JSON object")
         if unknown := sorted(set(row) - self._FIELDS):
@@ -188,15 +194,35 @@ class Lines(Source):
         if with_vector and len(with_vector) < len(rows):
             odd = next(number for number, row in rows if (row.get("vector") is None) != (self.dim is None))
             raise InvalidInput(f"{self.file}, line {odd}: either every line has a vector, or none")
+        for number, row in rows:
+            self._check_length(number, row)
         confidences = [row.get("confidence", 1.0) for _, row in rows]
         return Piece(
-            rows[0][0],
-            [row.get("id", f"{self._prefix}{number}") for number, row in rows],
+            "line",
+            [number for number, _ in rows],
+            [_id_of(row.get("id", f"{self._prefix}{number}")) for number, row in rows],
             [row["vector"] for _, row in rows] if with_vector else None,
             [row.get("content") for _, row in rows],
             [row.get("metadata") for _, row in rows],
             None if all(confidence == 1.0 for confidence in confidences) else confidences,
         )
+
+    def _check_length(self, number: int, row: dict[str, Any]) -> None:
+        vector = row.get("vector")
+        if vector is not None and not isinstance(vector, list):
+            raise InvalidInput(
+                f"{self.file}, line {number}: the vector is {vector!r}; give a list of numbers"
+            )
+        if vector is not None and len(vector) != self.dim:
+            raise InvalidInput(
+                f"{self.file}, line {number}: the vector has {len(vector)} dimensions, the first of the file "
+                f"has {self.dim}"
+            )
+
+
+def _id_of(given: Any) -> Any:
+    """An integer as a text, as in .npz; what else is no text is for the store to refuse."""
+    return str(given) if isinstance(given, int) and not isinstance(given, bool) else given
 
 
 def _readable(file: Path, lines: TextIO) -> Iterator[str]:

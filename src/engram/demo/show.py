@@ -32,6 +32,8 @@ _CUES = 1000
 
 def run(console: Console, keep: Path | None) -> None:
     """Shows it all; the store is kept in `keep`, or thrown away."""
+    if keep is not None and keep.exists() and not keep.is_dir():
+        raise InvalidInput(f"{keep} is a file; give --keep a folder that does not exist yet")
     if keep is not None and keep.exists() and any(keep.iterdir()):
         raise InvalidInput(f"{keep} is not empty; give --keep a folder that does not exist yet")
     with tempfile.TemporaryDirectory(prefix="engram-demo-") as temporary:
@@ -85,28 +87,33 @@ class Show:
         half = len(self._ids) // 2
         with self._console.status("a child process stores them one by one ..."):
             began = time.perf_counter()
-            child = subprocess.Popen(
-                [sys.executable, "-m", "engram.demo.writer", str(self._folder), str(rows)],
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            assert child.stdout is not None
-            acknowledged = 0
-            for _ in child.stdout:
-                acknowledged += 1
-                if acknowledged == half:
-                    child.send_signal(signal.SIGKILL)  # what is in the pipe by then was acknowledged too
-            child.wait()
-            child.stdout.close()
+            acknowledged, code = self._write_until(half, rows)
         if acknowledged < half:
-            raise RuntimeError(
-                f"the writer ended by itself after {acknowledged} memories, with {child.returncode}"
-            )
+            raise RuntimeError(f"the writer ended by itself after {acknowledged} memories, with {code}")
         self._say(
             f'A child stored {acknowledged:,} of them with fsync="always" in {_ms(began)} '
             "and was killed with SIGKILL in the middle."
         )
         return acknowledged
+
+    def _write_until(self, half: int, rows: Path) -> tuple[int, int]:
+        """Runs the child until so many are stored; how many it said are, and what it ended with."""
+        acknowledged = 0
+        with subprocess.Popen(
+            [sys.executable, "-m", "engram.demo.writer", str(self._folder), str(rows)],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for this process, which ends the child
+        ) as child:
+            try:
+                for _ in child.stdout or ():
+                    acknowledged += 1
+                    if acknowledged == half:
+                        child.send_signal(signal.SIGKILL)  # what is in the pipe by then was acknowledged too
+            except BaseException:  # such as Ctrl-C: the child must not go on alone
+                child.kill()
+                raise
+            return acknowledged, child.wait()
 
     def _check(self, store: MemoryStore, acknowledged: int) -> None:
         for row in range(acknowledged):
