@@ -1,5 +1,6 @@
-// Measures the recall of the store as it is: a cue that was recalled with is searched exactly. In what is in RAM
-// alone, the queue and the hot graph: the lower tiers would have to be read from the disk whole for each cue.
+// Measures the recall of the store as it is: a cue that was recalled with is searched exactly. In what is in
+// RAM alone, the queue and the hot graph: the lower tiers would have to be read from the disk whole for each
+// cue.
 #include <algorithm>
 
 #include "base/parallel.h"
