@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -424,3 +427,63 @@ def test_a_read_only_store_refuses_to_write(folder: Path) -> None:
             with pytest.raises(engram.ReadOnlyStore, match="read_only"):
                 call()
         assert list(store) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: engram.Config(queue_bytes=2**63), "queue_bytes"),
+        (lambda: engram.Config(batch_bytes=10**5000), "batch_bytes"),
+        (lambda: engram.Config(page_cache_bytes="9" * 400 + "MB"), "page_cache_bytes"),
+        (lambda: engram.Config(checkpoint_bytes="9223373TB"), "checkpoint_bytes"),
+        (lambda: engram.Config(migration_interval=1e300), "migration_interval"),
+        (lambda: engram.Config(migration_interval=10**5000), "migration_interval"),
+        (lambda: engram.open("\ud800", DIM), "path"),
+        (lambda: engram.Index(DIM).search(GOOD, filter=[[1], [1, 2]]), "filter"),
+        (lambda: engram.Index(DIM).add([1], np.ma.masked_invalid([[1, 2, np.nan, 4]])), "masked"),
+        (lambda: engram.Index(DIM).add(np.ma.masked_equal([1], 1), [GOOD]), "masked"),
+        (lambda: engram.Index(DIM).search(np.ma.masked_equal(GOOD, 1)), "masked"),
+        (lambda: engram.Index(DIM).search(GOOD, filter=np.ma.masked_equal([1, 2], 1)), "masked"),
+    ],
+    ids=itertools.count(),
+)
+def test_what_no_machine_and_no_array_holds_is_refused(call: Call, said: str) -> None:
+    with pytest.raises(engram.InvalidInput, match=said):
+        call()
+
+
+def test_masked_values_and_no_callables_are_refused_before_anything_is_stored(
+    store: engram.MemoryStore,
+) -> None:
+    before, masked = state_of(store), np.ma.masked_equal(GOOD, 2.0)
+    tiers: Any = np.array(2)
+    progress: Any = 7
+    for call in each(
+        lambda: store.store("new", masked),
+        lambda: store.store_many(["new"], masked.reshape(1, DIM)),
+        lambda: store.store_many(["new"], [GOOD], progress=progress),
+        lambda: store.recall(masked),
+        lambda: store.recall(GOOD, tiers=tiers),
+    ):
+        with pytest.raises(engram.InvalidInput, match=r"masked|progress|tiers"):
+            call()
+    assert state_of(store) == before
+
+
+def test_a_mask_that_hides_nothing_is_no_mask() -> None:
+    with engram.open(None, DIM) as store:
+        store.store("unmasked", np.ma.array(GOOD))
+        assert "unmasked" in store
+
+
+@pytest.mark.parametrize("twice", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_store_cannot_be_copied(store: engram.MemoryStore, twice: Callable[[object], object]) -> None:
+    with pytest.raises(TypeError, match="MemoryStore"):
+        twice(store)
+
+
+def test_an_index_takes_no_rows() -> None:
+    index = engram.Index(DIM)
+    index.add([], [])
+    labels, distances = index.search([], k=3)
+    assert (len(index), labels.shape, distances.shape) == (0, (0, 3), (0, 3))

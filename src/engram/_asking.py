@@ -50,8 +50,12 @@ def _bits(tiers: Iterable[object]) -> int:
     if isinstance(tiers, (str, bytes)) or not isinstance(tiers, Iterable):
         raise InvalidInput(f"tiers is {tiers!r}; {remedy}")
     bits = 0
-    for tier in tiers:
-        if tier not in TIERS:
+    try:
+        named = list(tiers)
+    except TypeError as error:  # such as an array of no axis
+        raise InvalidInput(f"tiers is {tiers!r}; {remedy}") from error
+    for tier in named:
+        if not isinstance(tier, str) or tier not in TIERS:
             raise InvalidInput(f"tiers names {tier!r}; {remedy}")
         bits |= 1 << TIERS.index(str(tier))
     if not bits:

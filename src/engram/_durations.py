@@ -17,7 +17,11 @@ _WRITTEN = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 def parse_duration(value: object, name: str) -> float:
     """Seconds in a length of time such as ``90``, ``"30s"``, ``"12h"`` or ``"7d"``."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        seconds = float(value)
+        try:
+            seconds = float(value)
+        except OverflowError:
+            seconds = math.inf
+            value = "an integer beyond all floats"
     elif isinstance(value, str) and (written := _WRITTEN.fullmatch(value)) and written[2] in _UNITS:
         seconds = float(written[1]) * _UNITS[written[2]]
     else:

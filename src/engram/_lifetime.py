@@ -7,7 +7,7 @@ import threading
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from . import _forks
 from ._errors import EngramError, StoreClosed
@@ -83,6 +83,9 @@ class Lifetime:
     @property
     def read_only(self) -> bool:
         return self._parts.read_only
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a MemoryStore cannot be copied or pickled; hand on its path, and open that")
 
     def __repr__(self) -> str:
         where = "in RAM" if self._path is None else repr(str(self._path))

@@ -46,6 +46,14 @@ def _other_dimension(what: str, found: int, dim: int) -> DimensionMismatch:
     )
 
 
+def refuse_masked(value: object, what: str) -> None:
+    """Refuses an array of which some values are masked: what is beneath the mask is no value."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InvalidVector(
+            f"{what} has {np.ma.getmaskarray(value).sum()} masked values; fill or compress it first"
+        )
+
+
 def as_float32(value: ArrayLike, what: str) -> NDArray[np.float32]:
     """`value` as C-contiguous float32 of whatever shape it has."""
     if (
@@ -55,6 +63,7 @@ def as_float32(value: ArrayLike, what: str) -> NDArray[np.float32]:
         and value.flags.aligned
     ):
         return value
+    refuse_masked(value, what)
     try:
         array: NDArray[Any] = np.asarray(value)
     except (ValueError, TypeError, OverflowError, RuntimeError) as error:

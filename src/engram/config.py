@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -105,6 +106,11 @@ class Config:
                 f"give at least {SMALLEST_CACHE} bytes"
             )
         if self.migration_interval is not None:
-            parse_duration(self.migration_interval, "migration_interval")
+            seconds = parse_duration(self.migration_interval, "migration_interval")
+            if seconds > threading.TIMEOUT_MAX:
+                raise InvalidInput(
+                    f"migration_interval is {self.migration_interval!r}, longer than a thread can wait; give "
+                    f"at most {threading.TIMEOUT_MAX:.0f} seconds, or None for none by itself"
+                )
         if self.compaction_bandwidth is not None:
             parse_size(self.compaction_bandwidth, "compaction_bandwidth")

@@ -88,7 +88,7 @@ class Index:
             Nothing was added. An interrupt (Ctrl-C) leaves the rows added so far.
         """
         self._native.add(
-            _labels(labels), as_float32(vectors, "the vector"), check_int("threads", threads, 0, 1024)
+            _labels(labels), self._rows(vectors, "the vector"), check_int("threads", threads, 0, 1024)
         )
 
     def search(
@@ -129,7 +129,7 @@ class Index:
         if type(threads) is not int or not 0 <= threads <= 1024:
             threads = check_int("threads", threads, 0, 1024)
         allowed = None if filter is None else _allowed(filter)
-        return self._native.search(as_float32(queries, "the query"), k, ef, allowed, threads)
+        return self._native.search(self._rows(queries, "the query"), k, ef, allowed, threads)
 
     def remove(self, labels: ArrayLike) -> int:
         """Removes vectors, passing over labels that are not there; returns how many were."""
@@ -172,6 +172,10 @@ class Index:
         index = cls.__new__(cls)
         index._native = _native.Index.load(_check_path(path))
         return index
+
+    def _rows(self, value: ArrayLike, what: str) -> NDArray[np.float32]:
+        array = as_float32(value, what)
+        return array.reshape(0, self.dim) if array.shape == (0,) else array  # [] is no rows
 
     def __len__(self) -> int:
         return len(self._native)
@@ -235,6 +239,7 @@ def _check_path(path: StrOrBytesPath) -> bytes:
 
 def _labels(value: ArrayLike, what: str = "labels") -> NDArray[np.int64]:
     """`value` as int64, C-contiguous, of one axis."""
+    _refuse_masked_labels(value, what)
     try:
         array: NDArray[Any] = np.asarray(value)
     except (ValueError, TypeError, OverflowError) as error:
@@ -250,8 +255,19 @@ def _labels(value: ArrayLike, what: str = "labels") -> NDArray[np.int64]:
     return np.ascontiguousarray(array, dtype=np.int64).reshape(-1)
 
 
+def _refuse_masked_labels(value: object, what: str) -> None:
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise InvalidInput(
+            f"{what}: {np.ma.getmaskarray(value).sum()} values are masked; fill or compress it first"
+        )
+
+
 def _allowed(value: ArrayLike) -> NDArray[np.bool_] | NDArray[np.int64]:
-    array = np.asarray(value)
+    _refuse_masked_labels(value, "filter")
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidInput(f"filter cannot be read as an array of booleans or labels ({error})") from error
     if array.dtype != np.bool_:
         return _labels(array, "the labels of filter")
     if array.ndim != 1:

@@ -94,6 +94,10 @@ def _check_path(path: StrPath | None, read_only: bool) -> Path | None:
         ) from error
     if not isinstance(text, str) or not text or "\0" in text:
         raise InvalidInput(f"the path {path!r} names no folder; give a str or a Path")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"the path {path!r} cannot be the name of a folder ({error.reason})") from error
     return Path(text).absolute()
 
 

@@ -149,6 +149,10 @@ class MemoryStore(Lifetime):
         try:
             self._check_open()
             fsync = check_fsync(fsync)
+            if progress is not None and not callable(progress):
+                raise InvalidInput(
+                    f"progress is {progress!r}; give a callable of (rows stored, rows in all), or None"
+                )
             texts = check_texts(ids, contents, metadata, self._native.text_limit, breathe)
             rows = Rows(texts, self._encode.memories(texts, vectors))
             self._native.check_vectors(rows.vectors)
