@@ -102,6 +102,13 @@ def test_the_walk_finds_nearly_all_of_the_nearest(metric: str, dtype: str) -> No
     assert recall(index, base, queries, k=10, ef=100) > (0.97 if dtype == "f32" else 0.9)
 
 
+def test_inner_products_of_vectors_of_all_lengths_are_walked_to() -> None:
+    rng = np.random.default_rng(17)
+    base = (rng.normal(size=(8000, 24)) * np.exp(rng.normal(size=(8000, 1)))).astype(np.float32)
+    queries = rng.normal(size=(100, 24)).astype(np.float32)
+    assert recall(built(base, "ip", M=8, ef_construction=100), base, queries, k=10, ef=32) > 0.95
+
+
 def test_every_vector_is_found_by_itself() -> None:
     base = np.random.default_rng(6).normal(size=(5000, 16)).astype(np.float32)
     index = built(base)

@@ -61,7 +61,8 @@ struct Graph::Impl {
   void rank_links(Slot node, std::span<Slot> links, Slot newcomer, Scratch& scratch) const;
   void rank_gathered(Slot node, std::size_t count, Scratch& scratch) const;
   static void copy_links(std::span<Slot> links, std::span<const Candidate> chosen);
-  void keep_reachable(std::size_t most, Scratch& scratch);
+  void keep_reachable(Slot node, std::size_t most, Scratch& scratch);
+  bool outshines(Slot node, Slot other) const;
   Slot take_slot();
   // Leaves in `scratch.kept` at most `most` of the ascending candidates, each nearer to the one they are
   // chosen for than to any other kept, and the rest in `scratch.dropped`.

@@ -251,7 +251,7 @@ void Graph::Impl::link_back(Slot node, Slot to, std::size_t level, Scratch& scra
   choose(scratch.candidates, links.size(), scratch);
   if (level == 0) {
     nodes.add_link_to(to);
-    keep_reachable(links.size(), scratch);
+    keep_reachable(node, links.size(), scratch);
   }
   copy_links(links, scratch.kept);
 }
@@ -282,11 +282,21 @@ void Graph::Impl::rank_gathered(Slot node, std::size_t count, Scratch& scratch) 
   std::sort(scratch.candidates.begin(), scratch.candidates.end(), nearer);
 }
 
-// Counts the links that this choice takes away, and takes back what would leave a node that nobody
+// Under ip long vectors are the nearest of short ones, whatever their direction: were they to lead to all of
+// them, they would lead to nothing else.
+bool Graph::Impl::outshines(Slot node, Slot other) const {
+  return options.metric == Metric::kIp && nodes.norm2(other) < nodes.norm2(node) / 2;
+}
+
+// Counts the links that this choice takes away from a node, and takes back what would leave one that nobody
 // links to: into a free place, or for the farthest link whose node others link to as well.
-void Graph::Impl::keep_reachable(std::size_t most, Scratch& scratch) {
+void Graph::Impl::keep_reachable(Slot node, std::size_t most, Scratch& scratch) {
   for (const Candidate& dropped : scratch.dropped) {
     if (nodes.remove_link_to(dropped.slot)) continue;
+    if (outshines(node, dropped.slot)) {
+      nodes.lose_link_to(dropped.slot);
+      continue;
+    }
     if (scratch.kept.size() < most) {
       scratch.kept.push_back(dropped);
       continue;

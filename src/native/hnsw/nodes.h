@@ -62,6 +62,8 @@ class Nodes {
   const std::byte* code(Slot slot) const { return records_.at(slot); }
   std::byte* code(Slot slot) { return records_.at(slot); }
   std::size_t code_bytes() const { return code_bytes_; }
+  // The squared length of what the code decodes to.
+  float norm2(Slot slot) const { return reinterpret_cast<const simd::CodeHeader*>(code(slot))->norm2; }
 
   // The links of a node on a level it has.
   std::span<Slot> links(Slot slot, std::size_t level) const {

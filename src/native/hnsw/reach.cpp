@@ -4,7 +4,7 @@
 // retired slots has been swept, all links are followed from where walks begin, a little with each call, and a
 // node that was not come by is linked to from the nearest that has room. Inserts and retirements go on
 // meanwhile: a node they hid from this search gets a link more than it needs, and one they lost is found the
-// next time.
+// next time. (Under ip nodes of short vectors may stay without one: insert.cpp.)
 
 #include <algorithm>
 #include <bit>
@@ -103,7 +103,7 @@ bool Graph::Impl::lead_to(Slot node, Slot to) {
     place = &link;
     break;
   }
-  for (std::size_t i = links.size(); i-- > 0 && place == nullptr;) {
+  for (std::size_t i = links.size(); i-- > 0 && place == nullptr && !outshines(node, to);) {
     if (nodes.remove_link_to(load_link(links[i]))) place = &links[i];
   }
   if (place == nullptr) return false;
