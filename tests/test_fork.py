@@ -196,3 +196,37 @@ def test_a_child_can_open_a_store_of_its_own(tmp_path: Path) -> None:
         assert in_child(open_another) == 0
     with engram.open(tmp_path / "child") as own:
         assert list(own) == ["b"]
+
+
+def test_a_child_forked_while_another_thread_opens_keeps_no_lock(folder: Path) -> None:
+    engram.open(folder, 2).close()
+    stop = threading.Event()
+
+    def open_and_close() -> None:
+        while not stop.is_set():
+            engram.open(folder, config=engram.Config(recall_probe=0)).close()
+
+    thread = threading.Thread(target=open_and_close)
+    thread.start()
+    ended, hold = os.pipe()
+    children = []
+    try:
+        for _ in range(30):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                child = os.fork()
+            if child == 0:
+                os.close(hold)
+                os.read(ended, 1)  # lives until the parent lets go
+                os._exit(0)
+            children.append(child)
+    finally:
+        stop.set()
+        thread.join()
+    try:
+        engram.open(folder).close()
+    finally:
+        os.close(hold)
+        for child in children:
+            os.waitpid(child, 0)
+        os.close(ended)

@@ -9,11 +9,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import engram
+from engram._parts import Parts
 
 
 @contextmanager
@@ -83,4 +85,59 @@ def test_a_failed_open_leaves_no_lock_behind(folder: Path) -> None:
         with pytest.raises(engram.CorruptionError):
             engram.open(folder)
     (folder / "catalog.sqlite").unlink()
+    engram.open(folder).close()
+
+
+def test_a_store_whose_folder_was_replaced_writes_nothing_into_the_new_one(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with engram.open(folder, 2) as first:
+        first.store("theirs", [1.0, 0.0])
+        folder.rename(tmp_path / "moved")
+        with engram.open(folder, 2) as second:
+            second.store("ours", [0.0, 1.0])
+            with pytest.raises(engram.EngramError, match="moved or replaced"):
+                first.checkpoint()
+            with pytest.raises(engram.EngramError, match="moved or replaced"):
+                first.migrate()
+    with engram.open(folder) as second:
+        assert list(second) == ["ours"]
+        second.verify()
+    with engram.open(tmp_path / "moved") as first:
+        assert list(first) == ["theirs"]
+
+
+@pytest.mark.parametrize("part", ["migrator", "prober", "indexer"])
+def test_ctrl_c_within_close_leaves_no_lock_behind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    store = engram.open(folder, 2)
+    store.store("a", [1.0, 0.0])
+    thing = getattr(store._parts, part)
+    stop = thing.stop
+    interrupts = iter([KeyboardInterrupt])
+
+    def interrupted(*arguments: Any, **named: Any) -> Any:
+        for error in interrupts:
+            raise error
+        return stop(*arguments, **named)
+
+    monkeypatch.setattr(thing, "stop", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.close()
+    store.close()
+
+    with engram.open(folder) as again:
+        assert "a" in again
+
+
+def test_a_close_that_ctrl_c_ended_before_it_began_can_be_repeated(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = engram.open(folder, 2)
+    with monkeypatch.context() as patched:
+        patched.setattr(Parts, "shut", lambda _: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            store.close()
+    store.close()
+
     engram.open(folder).close()

@@ -126,6 +126,41 @@ def without(held: dict[str, Held], *ids: str) -> dict[str, Held]:
     return {id: each for id, each in held.items() if id not in ids}
 
 
+def lose_the_folder(log: Path) -> None:
+    shutil.rmtree(log)
+
+
+def lose_the_segments(log: Path) -> None:
+    for file in log.glob("*.wal"):
+        file.unlink()
+
+
+def cut_the_last_segment(log: Path) -> None:
+    os.truncate(max(log.glob("0*.wal")), 4096)
+
+
+@pytest.mark.parametrize("lose", [lose_the_folder, lose_the_segments, cut_the_last_segment])
+def test_a_log_without_its_end_is_never_called_whole(folder: Path, lose: Callable[[Path], None]) -> None:
+    code = f"""
+import os, numpy as np, engram
+store = engram.open({str(folder)!r}, {DIM}, metric="l2")
+store.store_many([f"a{{row}}" for row in range(200)], np.ones((200, {DIM}), "f4"))
+store.checkpoint()
+store.store_many([f"b{{row}}" for row in range(300)], np.ones((300, {DIM}), "f4"))
+os._exit(0)  # before the catalog, which lags behind the log, has heard of all
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+    lose(folder / "wal")
+
+    report = repair(folder)
+
+    assert report.end_unknown
+    assert not report.lossless
+    with engram.open(folder, read_only=True) as store:
+        store.verify()
+        assert {f"a{row}" for row in range(200)} <= set(store)
+
+
 def test_a_sound_store_is_left_as_it_is(built: Built) -> None:
     before = {name: data for name, data in files_of(built.folder).items() if name != "lock"}
     report = repair(built.folder)

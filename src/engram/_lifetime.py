@@ -29,7 +29,7 @@ class Lifetime:
         self._metric = parts.native.metric
         self._until = Waits(parts.native, parts.indexer)
         self._state: Literal["open", "closed", "forked"] = "open"
-        self._closing = threading.Lock()
+        self._closing = threading.RLock()  # the program's clock is asked meanwhile, and may close as well
         self._shut = weakref.finalize(self, Parts.shut, parts)  # when dropped, and at the interpreter's exit
         _forks.watch(self)
 
@@ -46,14 +46,16 @@ class Lifetime:
         with self._closing:
             if not self._shut.alive:
                 return
+            first = self._state == "open"
             self._state = "closed"
             try:
-                if drain and not self._parts.read_only:
+                if first and drain and not self._parts.read_only:
                     self._until.drained()
                     self._parts.indexer.finish()
                     self._parts.migrator.keep_activity()
             finally:
-                self._shut()
+                self._parts.shut()
+                self._shut.detach()  # not before: what Ctrl-C may have cut short the next close() does
                 _forks.unwatch(self)
             tell(logging.INFO, "store.closed", f"{self} was closed")
 

@@ -295,10 +295,11 @@ def salvage_rows(path: Path) -> tuple[int, list[tuple[int, str, float]]]: ...
 
 # Calls see([(key, whether stored (else forgotten), id, vector, content, metadata, confidence, created_at)])
 # for every readable record in the order of the log; vectors=False leaves None in place of them. Returns
-# (begin LSN, end LSN, [(file, offset, bytes, begin LSN, end LSN) of what could not be read]).
+# (begin LSN, end LSN, whether the log ends as it should, [(file, offset, bytes, begin LSN, end LSN) of what
+# could not be read]).
 def salvage_log(
     folder: Path, dim: int, vectors: bool, see: Callable[[list[Any]], None]
-) -> tuple[int, int, list[tuple[Path, int, int, int, int]]]: ...
+) -> tuple[int, int, bool, list[tuple[Path, int, int, int, int]]]: ...
 
 # Through the file layer, where ENGRAM_CRASH_AT counts.
 def rename(from_: Path, to: Path, /) -> None: ...

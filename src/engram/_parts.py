@@ -45,7 +45,21 @@ class Parts:
     read_only: bool
 
     def shut(self) -> None:
-        """Ends the threads and closes the files; what is not indexed yet stays in the log."""
+        """Ends the threads and closes the files; what is not indexed yet stays in the log.
+
+        May be called again. Ctrl-C does not end it half way: it is raised when all is closed.
+        """
+        interrupted = None
+        while True:
+            try:
+                self._shut()
+                break
+            except KeyboardInterrupt as error:
+                interrupted = error
+        if interrupted is not None:
+            raise interrupted
+
+    def _shut(self) -> None:
         if self.migrator.stop(then=self._shut_others):
             return
         try:

@@ -239,7 +239,7 @@ class Salvage:
         wal = self._folder / "wal"
         if not wal.is_dir():
             self.report.damage.append(f"the log {wal} is missing")
-        begin, end, unreadable = _native.salvage_log(wal, self.dim, False, see)
+        begin, end, self._ended, unreadable = _native.salvage_log(wal, self.dim, False, see)
         stretches = [Stretch(str(file), *rest) for file, *rest in unreadable]
         first = max(self._base, _FIRST_LSN)
         if begin > first:
@@ -256,7 +256,9 @@ class Salvage:
         report.kept = len(self._versions)
         if not catalog.whole and (self._checkpoint.lsn > 0 or (self._folder / FILE_NAME).exists()):
             report.damage.append(f"the catalog {self._folder / FILE_NAME} is damaged or missing")
-        report.end_unknown = catalog.applied == 0 and (self._checkpoint.lsn > 0 or bool(report.damage))
+        report.end_unknown = not self._ended or (
+            catalog.applied == 0 and (self._checkpoint.lsn > 0 or bool(report.damage))
+        )
         complete = catalog.whole and catalog.applied >= self._checkpoint.lsn
         known = {id: key for key, id in sorted(catalog.keys.items()) if id is not None}
         if not complete:

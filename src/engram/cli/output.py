@@ -120,7 +120,7 @@ def _repair_lines(path: str, report: RepairReport) -> Iterator[str]:
     if report.unreadable:
         yield "What was stored there is gone; ids replaced or forgotten there may be back as they were."
     if report.end_unknown:
-        yield "The catalog, which tells how far the log went, is lost: the log's last part may be gone too."
+        yield "How far the log went cannot be told any more: what was stored last may be gone, too."
     if report.lossless:
         yield "Nothing is lost."
 

@@ -79,6 +79,7 @@ class DyingFile final : public File {
   }
   std::uint64_t size() const override { return file_->size(); }
   bool is_named() const override { return file_->is_named(); }
+  bool is_at(const Path& path) const override { return file_->is_at(path); }
   void truncate(std::uint64_t size) override {
     countdown_.die_if_due("truncate");
     file_->truncate(size);

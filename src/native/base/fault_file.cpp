@@ -136,6 +136,11 @@ class FaultFileSystem::OpenFile final : public File {
     return node_->named;
   }
 
+  bool is_at(const Path& path) const override {
+    const Lock lock(files_.mutex_);
+    return files_.find(path) == node_;
+  }
+
   void truncate(std::uint64_t size) override {
     const Lock lock = files_.begin(Call::kTruncate, path_);
     files_.resize(*node_, size);

@@ -181,6 +181,13 @@ class PosixFile final : public File {
     return look_up().st_nlink > 0;
   }
 
+  bool is_at(const Path& path) const override {
+    struct stat there{};
+    if (::stat(path.c_str(), &there) != 0) return false;
+    const struct stat here = look_up();
+    return here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+  }
+
   void truncate(std::uint64_t size) override {
     if (beyond_off_t(size, 0)) fail(EOVERFLOW, "truncate", path_);
     const auto call = [&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); };

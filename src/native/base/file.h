@@ -57,6 +57,8 @@ class File {
   virtual std::uint64_t size() const = 0;
   // False once no name leads to it any more: what is written to it is gone with its last user.
   virtual bool is_named() const = 0;
+  // Whether `path` leads to this very file, and not to none or another one by now.
+  virtual bool is_at(const Path& path) const = 0;
   virtual void truncate(std::uint64_t size) = 0;
   // Reserves blocks for [offset, offset + size) and extends the file to hold them, reading as zeros.
   virtual void allocate(std::uint64_t offset, std::uint64_t size) = 0;

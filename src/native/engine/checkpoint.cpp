@@ -76,6 +76,7 @@ void Store::write_hot(std::uint64_t generation, std::uint64_t lsn) {
 std::uint64_t Store::checkpoint() {
   const Use use = writable();
   if (!options_.folder) return 0;
+  lock_->check_place(*options_.folder);
   {
     const std::lock_guard indexing(index_mutex_);
     refuse_while_aside();

@@ -44,6 +44,10 @@ void watch_forks(Store* store) {
   registry().stores.push_back(store);
 }
 
+std::unique_lock<std::mutex> hold_forks() {
+  return std::unique_lock(registry().mutex);
+}
+
 void unwatch_forks(Store* store) {
   const std::lock_guard lock(registry().mutex);
   std::erase(registry().stores, store);

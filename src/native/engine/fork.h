@@ -6,11 +6,15 @@
 // Invariants: a registered store's abandon() runs in the child before fork() returns there.
 #pragma once
 
+#include <mutex>
+
 namespace engram::engine {
 
 class Store;
 
 void watch_forks(Store* store);
 void unwatch_forks(Store* store);
+// No fork begins while it is held.
+std::unique_lock<std::mutex> hold_forks();
 
 }  // namespace engram::engine

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <string>
 #include <string_view>
 
@@ -41,6 +42,14 @@ FolderLock::FolderLock(FileSystem& files, const Path& folder, LockMode mode)
                       "; one process writes at a time: stop it, or use another folder");
   }
   if (mode == LockMode::kExclusive) write_holder(*file_);
+}
+
+void FolderLock::check_place(const Path& folder) const {
+  if (file_->is_at(lock_path(folder))) return;
+  throw IoError(ENOENT, lock_path(folder).string(),
+                folder.string() +
+                    " was moved or replaced, or its lock removed, while the store was open: nothing was "
+                    "written there; close the store, and open the folder where it is now");
 }
 
 }  // namespace engram::engine

@@ -16,6 +16,9 @@ class FolderLock {
  public:
   // Errors: StoreLocked, naming the process that writes; IoError.
   FolderLock(FileSystem& files, const Path& folder, LockMode mode);
+  // The folder's files are written by name: whether `folder` is still the one that is locked.
+  // Errors: IoError when it was moved or replaced.
+  void check_place(const Path& folder) const;
   // For the child side of a fork alone: the parent keeps the lock.
   void abandon() noexcept { file_->abandon(); }
 

@@ -56,7 +56,7 @@ Store::Request Store::sort_out(std::span<const std::uint64_t> keys, std::span<co
 }
 
 void Store::check_movable() const {
-  if (options_.folder) return;
+  if (options_.folder) return lock_->check_place(*options_.folder);
   throw InvalidInput("a store in RAM (path=None) has no tier but the hot one: open one in a folder");
 }
 

@@ -22,6 +22,7 @@ void Store::exchange(std::span<Arrival> arrivals, std::span<const std::shared_pt
                      MoveReport& report) {
   const std::lock_guard indexing(index_mutex_);
   const Path& folder = *options_.folder;
+  lock_->check_place(folder);
   Manifest next = manifest_;
   for (const auto& segment : leaving) std::erase(next.segments, segment->name);
   for (const Arrival& arrival : arrivals) {

@@ -10,9 +10,18 @@ namespace engram::engine {
 wal::Lsn RamLog::append(Bytes payload, std::optional<wal::Sync>, std::uint64_t context) {
   const std::lock_guard lock(mutex_);
   if (closed_) throw StoreClosed("the store is closed: open it again to write");
+  if (failed()) {
+    throw Error(
+        "this store in RAM ran out of memory while it stored, and takes nothing more: open a new one");
+  }
   const wal::Lsn lsn = end_.load(std::memory_order_relaxed);
   const std::array<wal::Record, 1> group{wal::Record{lsn, payload, context}};
-  on_commit_(group);
+  try {
+    on_commit_(group);
+  } catch (...) {
+    failed_.store(true, std::memory_order_release);
+    throw;
+  }
   end_.store(lsn + (payload.size() + 7) / 8 * 8, std::memory_order_release);
   ++stats_.records;
   ++stats_.groups;

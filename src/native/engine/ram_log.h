@@ -20,7 +20,7 @@ class RamLog final : public wal::Log {
   void flush() override {}
   wal::Lsn end_lsn() const override { return end_.load(std::memory_order_acquire); }
   wal::Lsn synced_lsn() const override { return end_lsn(); }
-  bool failed() const override { return false; }
+  bool failed() const override { return failed_.load(std::memory_order_acquire); }
   wal::Stats stats() const override;
   void close() override;
   void abandon() noexcept override {}
@@ -28,7 +28,8 @@ class RamLog final : public wal::Log {
  private:
   wal::Commit on_commit_;
   mutable std::mutex mutex_;
-  std::atomic<wal::Lsn> end_{8};  // 0 stands for nothing
+  std::atomic<wal::Lsn> end_{8};     // 0 stands for nothing
+  std::atomic<bool> failed_{false};  // memory ran out in the middle of a record
   wal::Stats stats_;
   bool closed_ = false;
 };

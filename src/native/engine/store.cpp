@@ -77,6 +77,16 @@ Store::Store(FileSystem& files, const Options& options)
       room_({options.queue_capacity, options.queue_bytes}),
       cache_(options.page_cache_bytes) {
   options_.batch_bytes = std::min({options_.batch_bytes, kRecordLimit / 2, options_.queue_bytes / 2});
+  watch_forks(this);
+  try {
+    set_up();
+  } catch (...) {
+    unwatch_forks(this);
+    throw;
+  }
+}
+
+void Store::set_up() {
   if (options_.folder) {
     open_folder(*options_.folder);
   } else {
@@ -89,7 +99,6 @@ Store::Store(FileSystem& files, const Options& options)
   coder_ = std::make_unique<Coder>(manifest_.metric, manifest_.dim);
   queue_.use_codes(coder_->code_bytes());
   queue_.show(tiers_.view());
-  watch_forks(this);
 }
 
 Store::~Store() {
@@ -158,8 +167,11 @@ void Store::open_folder(const Path& folder) {
     refuse_half_repaired(folder);
   }
   prepare_folder(folder);
-  lock_ = std::make_unique<FolderLock>(files_, folder,
-                                       options_.read_only ? LockMode::kShared : LockMode::kExclusive);
+  {
+    const std::unique_lock none = hold_forks();  // a child would keep the lock it does not know of
+    lock_ = std::make_unique<FolderLock>(files_, folder,
+                                         options_.read_only ? LockMode::kShared : LockMode::kExclusive);
+  }
   // A repair may have come and been killed since.
   if (files_.exists(half_repaired_path(folder))) refuse_half_repaired(folder);
   // Read under the lock: another process may have created the store since.

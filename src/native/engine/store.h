@@ -216,6 +216,7 @@ class Store {
   using Use = Readers::Reading;
   [[nodiscard]] Use usable() const;    // throws StoreClosed, or Error in a forked child
   [[nodiscard]] Use writable() const;  // the same, and ReadOnlyStore
+  void set_up();
   void open_folder(const Path& folder);
   void prepare_folder(const Path& folder);
   Manifest make_manifest() const;
@@ -226,6 +227,7 @@ class Store {
   Load load_of(const Chunk& chunk) const;
   void wait_for_room(Load load, std::optional<Seconds> timeout);
   void commit(std::span<const wal::Record> group);
+  void make_visible(std::span<const wal::Record> group, std::vector<std::shared_ptr<Chunk>>& chunks);
   void apply(Chunk& chunk, std::uint64_t lsn);
   void apply_store(Chunk& chunk, PendingMemory& memory);
   void apply_forget(Chunk& chunk);
@@ -324,6 +326,7 @@ class Store {
   Room room_;  // of what is not in the catalog and the index yet
   Queue queue_;
   Uncommitted uncommitted_;
+  std::vector<std::shared_ptr<Chunk>> stranded_;  // the group for which memory ran out: the last there was
   mutable Metrics metrics_;
   mutable Probe probe_;
   mutable Readers readers_;  // recalls

@@ -77,22 +77,29 @@ void Store::commit(std::span<const wal::Record> group) {
   std::vector<std::shared_ptr<Chunk>> chunks;
   chunks.reserve(group.size());
   touched_.store(true, std::memory_order_relaxed);
-  {
-    // Held until the group is visible: whoever sees a version in the table must find it in a recall that
-    // begins afterwards, and what the group replaced must not leave the queue before.
-    const std::unique_lock lock(table_mutex_);
-    const auto now = std::chrono::steady_clock::now();
-    for (const wal::Record& record : group) {
-      chunks.push_back(*reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context));
-      apply(*chunks.back(), record.lsn);
-      chunks.back()->visible_at = now;
-    }
-    uncommitted_.push(chunks);  // first: once it is visible, its texts are looked for there
-    queue_.push(chunks);
+  try {
+    make_visible(group, chunks);
+  } catch (...) {  // no memory; what the table names already must not be freed
+    stranded_.swap(chunks);
+    throw;
   }
   metrics_.queue_depth.record(queue_.depth());
   const std::lock_guard lock(progress_mutex_);
   progress_.notify_all();
+}
+
+// The table's lock is held until the group is visible: whoever sees a version in the table must find it in a
+// recall that begins afterwards, and what the group replaced must not leave the queue before.
+void Store::make_visible(std::span<const wal::Record> group, std::vector<std::shared_ptr<Chunk>>& chunks) {
+  const std::unique_lock lock(table_mutex_);
+  const auto now = std::chrono::steady_clock::now();
+  for (const wal::Record& record : group) {
+    chunks.push_back(*reinterpret_cast<const std::shared_ptr<Chunk>*>(record.context));
+    apply(*chunks.back(), record.lsn);
+    chunks.back()->visible_at = now;
+  }
+  uncommitted_.push(chunks);  // first: once it is visible, its texts are looked for there
+  queue_.push(chunks);
 }
 
 void Store::apply(Chunk& chunk, std::uint64_t lsn) {

@@ -82,7 +82,7 @@ py::tuple log(const Path& folder, std::size_t dim, bool vectors, const py::funct
   for (const wal::Unreadable& each : found.unreadable) {
     unreadable.append(py::make_tuple(each.file, each.offset, each.bytes, each.begin, each.end));
   }
-  return py::make_tuple(found.begin, found.end, unreadable);
+  return py::make_tuple(found.begin, found.end, found.ended, unreadable);
 }
 
 class Graph {

@@ -151,7 +151,12 @@ Outcome Committer::commit(const Ring::Run& run, Waiter* waiters) {
   add(groups_, 1);
   add(bytes_, bytes);
   largest_group_.store(std::max<std::uint64_t>(largest_group(), group_.size()), std::memory_order_relaxed);
-  on_commit_(group_);
+  try {
+    on_commit_(group_);
+  } catch (const std::exception& error) {  // no memory: it is in the log, and the next open shows it
+    health_.fail(error.what());
+    return Outcome::kFailed;
+  }
   return Outcome::kCommitted;
 }
 

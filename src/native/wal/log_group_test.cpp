@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <random>
 #include <set>
 #include <string>
@@ -47,6 +48,39 @@ class SyncGate {
   int reached_ = 0;
   bool open_ = false;
 };
+
+TEST(LogGroups, WhatCannotBeShownIsNotAcknowledgedAndIsThereAtTheNextOpen) {
+  FaultFileSystem files;
+  int groups = 0;
+  const std::unique_ptr<Log> log = Log::open(
+      files, kFolder, {}, 0, [](const Record&) {},
+      [&](std::span<const Record>) {
+        if (++groups == 2) throw std::bad_alloc();
+      });
+  log->append(bytes_of("shown"), std::nullopt, 0);
+  EXPECT_THROW(log->append(bytes_of("written"), std::nullopt, 0), DurabilityError);
+  EXPECT_THROW(log->append(bytes_of("refused"), std::nullopt, 0), DurabilityError);
+  EXPECT_EQ(groups, 2);
+  log->close();
+  EXPECT_EQ(recovered(files), (Texts{"shown", "written"}));
+}
+
+TEST(LogGroups, NoSegmentIsMadeInAFolderThatWasReplaced) {
+  FaultFileSystem files;
+  const std::unique_ptr<Log> log = open_log(files, small_segments(Sync::kAlways), nullptr);
+  const std::string text(1500, 'x');
+  log->append(bytes_of(text), std::nullopt, 0);
+  const Path moved = Path(kFolder).parent_path() / "moved";
+  files.rename(kFolder, moved);
+  {
+    const std::unique_ptr<Log> other = open_log(files, small_segments(Sync::kAlways), nullptr);
+    other->append(bytes_of("theirs"), std::nullopt, 0);
+    EXPECT_THROW(for (int i = 0; i < 9; ++i) log->append(bytes_of(text), std::nullopt, 0), DurabilityError);
+    other->append(bytes_of("theirs, too"), std::nullopt, 0);
+    other->close();
+  }
+  EXPECT_EQ(recovered(files), (Texts{"theirs", "theirs, too"}));
+}
 
 TEST(LogGroups, WhileASyncRunsTheNextGroupGathers) {
   constexpr std::size_t kWriters = 9;

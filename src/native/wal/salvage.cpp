@@ -69,14 +69,25 @@ class Salvager {
       lsn_ = limit_;
     }
     found_.end = std::max(found_.end, lsn_);
+    found_.ended = limit_ != kNoLimit || ends_here();
   }
 
  private:
+  // A closed segment ends with a group that says so, or holds nothing. One that was killed has blocks
+  // reserved behind its last group, and for the whole of one that was not finished.
+  bool ends_here() const {
+    if (closed_ || offset_ == bytes_.size()) return closed_ || offset_ == kSegmentHeaderBytes;
+    if (bytes_.size() - offset_ < kGroupHeaderBytes + kRecordHeaderBytes) return false;
+    const RecordHeader record = decode_record(bytes_.data() + offset_);
+    return record.lsn != lsn_ || record_bytes(record.length) <= bytes_.size() - offset_;
+  }
+
   bool skip_group_header() {
     if (offset_ > bytes_.size()) return false;
     const std::optional<GroupHeader> group = decode_group(bytes_.subspan(offset_), source_.header.epoch);
     if (!group || group->first != lsn_) return false;
     offset_ += kGroupHeaderBytes;
+    closed_ = group->records == 0;
     return true;
   }
 
@@ -134,6 +145,7 @@ class Salvager {
   std::uint64_t offset_ = kSegmentHeaderBytes;
   Lsn lsn_ = 0;
   Lsn limit_ = 0;
+  bool closed_ = false;  // the last group said so
 };
 
 class Salvage {

@@ -30,6 +30,9 @@ struct Salvaged {
   Lsn begin = 0;                       // the LSN of the first segment that could be read; 0: there was none
   Lsn end = 0;                         // above everything that was read or is known to be missing
   std::uint64_t records = 0;
+  // Whether the last segment ends as one does that was closed or killed. If not, it was cut, or none is left,
+  // and nothing tells how far the log went. (That a whole segment is missing behind it cannot be seen here.)
+  bool ended = false;
 };
 
 // Passes on every readable record. Errors: UnsupportedFormat, IoError; what `replay` throws.

@@ -68,6 +68,30 @@ TEST(Salvage, AWholeLogIsReadWholeAndNothingIsMissed) {
   EXPECT_TRUE(found.salvaged.unreadable.empty());
   EXPECT_EQ(found.salvaged.begin, kFirstLsn);
   EXPECT_EQ(found.salvaged.records, 4u);
+  EXPECT_TRUE(found.salvaged.ended);
+}
+
+TEST(Salvage, ALogThatWasCutIsSeenToHaveNoEnd) {
+  FaultFileSystem files;
+  const std::unique_ptr<Log> log = open_log(files, {}, nullptr);
+  for (const std::string& text : kTexts) log->append(bytes_of(text), std::nullopt, 0);
+  const std::unique_ptr<FaultFileSystem> killed = files.after_kill();
+  log->close();
+  const std::unique_ptr<FaultFileSystem> closed = files.after_kill();
+  const Path path = kFolder / segment_name(1);
+  std::size_t end = kSegmentHeaderBytes;
+  for (const std::string& text : kTexts) end += kGroupHeaderBytes + record_bytes(text.size());
+  for (FaultFileSystem* const each : {killed.get(), closed.get()}) {
+    EXPECT_TRUE(salvaged(*each).salvaged.ended);
+    const std::vector<std::byte> whole = slurp(*each, path);
+    for (std::size_t size = 0; size < end; ++size) {
+      spill(*each, path, Bytes(whole).first(size));
+      const bool as_if_empty = size == kSegmentHeaderBytes;
+      EXPECT_EQ(salvaged(*each).salvaged.ended, as_if_empty) << size;
+    }
+    each->remove(path);
+    EXPECT_FALSE(salvaged(*each).salvaged.ended);
+  }
 }
 
 TEST(Salvage, EveryBitFlipCostsAtMostTheRecordItHits) {

@@ -106,6 +106,14 @@ void Segment::check_named() const {
                 path_.string() + " was removed while the store was open: what is written to it is lost");
 }
 
+void Segment::check_place() const {
+  if (file_->is_at(path_)) return;
+  throw IoError(ENOENT, path_.string(),
+                path_.string() +
+                    " was moved, or its folder replaced, while the store was open: the log goes on nowhere, "
+                    "for another store may be there now");
+}
+
 void Segment::trim() {
   if (end_ >= reserved_) return;
   file_->truncate(end_);

@@ -51,6 +51,8 @@ class Segment {
   void sync() { file_->sync_data(); }
   // Errors: IoError when the file was removed under us: a sync of it succeeds and saves nothing.
   void check_named() const;
+  // Errors: IoError when its name leads elsewhere: a segment made beside it would be another store's.
+  void check_place() const;
   // Gives the blocks after the last group back to the disk.
   void trim();
   void abandon() noexcept { file_->abandon(); }

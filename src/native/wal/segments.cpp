@@ -40,6 +40,7 @@ void Segments::start(const SegmentHeader& header) {
 
 Segment& Segments::room_for(std::size_t bytes, Lsn base, bool overwritten) {
   if (!current_->fits(bytes)) {
+    current_->check_place();  // the next one is made by name
     SegmentHeader next = current_->header();
     next.previous = next.sequence++;
     next.base = base;
