@@ -330,7 +330,8 @@ class PosixFileSystem final : public FileSystem {
 }  // namespace
 
 FileSystem& FileSystem::system() {
-  static PosixFileSystem posix;
+  // Never destroyed: threads may still write while the process exits.
+  static auto& posix = *std::make_unique<PosixFileSystem>().release();
   static FileSystem& files = dying_where_asked(posix);
   return files;
 }
