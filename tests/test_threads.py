@@ -149,29 +149,41 @@ def test_seven_threads_for_a_while(folder: Path, indexing: engram.config.Indexin
 
 
 @pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the system does not tell who waits")
-def test_a_python_thread_keeps_ticking_during_bulk_work(folder: Path) -> None:
+def test_a_python_thread_keeps_ticking_during_bulk_work(tmp_path: Path) -> None:
     """No verb holds the GIL while it works: of seconds of work a ticking thread waits for milliseconds."""
+    held: dict[str, list[float]] = {}
+    # What holds the GIL does so every time; what else stops a thread for once does not.
+    while len(held.get("migrate", ())) < 3 and (not held or max(map(min, held.values())) >= 0.2):
+        for verb, share in waits_during_bulk_work(tmp_path / f"try-{len(held.get('migrate', ()))}").items():
+            held.setdefault(verb, []).append(share)
+    assert max(map(min, held.values())) < 0.2, f"waited for so much of the work: {held}"
+
+
+def waits_during_bulk_work(folder: Path) -> dict[str, float]:
+    """The longest wait of a ticking thread, as a share of what each verb took (of 0.25 s at least)."""
     vectors = np.random.default_rng(0).standard_normal((10_000, 64)).astype(np.float32)
     ids = [str(row) for row in range(len(vectors))]
     policy = engram.ActivationPolicy(hot_bytes="1MB", warm_bytes="1MB")  # most of it sinks to the disk
     config = engram.Config(indexing="sync", policy=policy, migration_interval=None)
+    shares = {}
     with engram.open(folder, 64, config=config) as store:
 
         def move() -> None:
             assert store.migrate().moved
 
-        work: list[Callable[[], object]] = [
-            lambda: store.store_many(ids, vectors),
-            lambda: store.recall_many(vectors[:3000]),
-            store.checkpoint,
-            move,
-        ]
-        for do in work:
+        work: dict[str, Callable[[], object]] = {
+            "store_many": lambda: store.store_many(ids, vectors),
+            "recall_many": lambda: store.recall_many(vectors[:3000]),
+            "checkpoint": store.checkpoint,
+            "migrate": move,
+        }
+        for verb, do in work.items():
             with ThreadWatch() as watch:
                 began = time.thread_time()
                 do()
                 worked = time.thread_time() - began
-            assert watch.longest < max(0.05, 0.2 * worked), f"waited {watch.longest:.3f} s of {worked:.3f} s"
+            shares[verb] = watch.longest / max(0.25, worked)
+    return shares
 
 
 def test_closing_under_load_refuses_the_rest_and_loses_nothing(folder: Path) -> None:
