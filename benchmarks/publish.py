@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ann import report as ann
+from benchmarks.churn import report as churn
 from benchmarks.common.paths import results_folder
 from benchmarks.common.sheet import Sheet, missing_of
 from benchmarks.durable import report as durable
+from benchmarks.filter import report as filtered
 from benchmarks.log import cli as log
 from benchmarks.native import cli as native
 from benchmarks.queue import report as queue
@@ -25,7 +27,9 @@ from benchmarks.queue import report as queue
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 _SHEETS: dict[str, Callable[[dict[str, Any]], list[Sheet]]] = {
     "ann": ann.sheets,
+    "churn": churn.sheets,
     "durable": durable.sheets,
+    "filter": filtered.sheets,
     "log": log.sheets,
     "queue": queue.sheets,
     "native": native.sheets,

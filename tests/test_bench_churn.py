@@ -58,7 +58,7 @@ def test_an_exact_index_keeps_its_recall_and_one_that_forgets_nothing_does_not(o
         kept = row["engine"] == "numpy-exact"
         assert row["turns"][0]["recall"] == 1.0
         assert [turn["recall"] for turn in row["turns"][1:]] == [1.0 if kept else 0.0] * 2
-        assert row["fresh_recall"] == 1.0
+        assert row["fresh"]["recall"] == 1.0
 
 
 def test_engram_is_measured_turn_by_turn(own_folders: Path) -> None:

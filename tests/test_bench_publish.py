@@ -28,7 +28,18 @@ def test_a_page_without_the_place_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ann-short", "ann-short-again", "ann-full", "durable-short", "queue-short", "log", "native"]
+    "name",
+    [
+        "ann-short",
+        "ann-short-again",
+        "ann-full",
+        "churn",
+        "durable-short",
+        "filter",
+        "queue-short",
+        "log",
+        "native",
+    ],
 )
 def test_the_page_has_a_place_for_every_part(name: str) -> None:
     assert f"<!-- {name} -->\n" in PAGE.read_text()

@@ -13,6 +13,7 @@ from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.plot import write_plot
 from benchmarks.ann.readers import DataError
 from benchmarks.ann.runner import Plan, run
+from benchmarks.common.cli import add_data_options, add_name_option, head, save
 from benchmarks.common.console import wide_console
 from benchmarks.common.paths import results_folder
 
@@ -23,13 +24,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Engram's index beside the libraries people would otherwise use, on the same vectors.",
     )
     data = parser.add_argument_group("data")
-    data.add_argument(
-        "--dataset",
-        default="auto",
-        help="auto, sift1m, sift-photos-1m, minilm, minilm-indist, synthetic, a folder, an .hdf5 file "
-        "(default: auto, the best that is there)",
+    add_data_options(
+        data, "auto, sift1m, sift-photos-1m, minilm, minilm-indist, synthetic, a folder, an .hdf5 file"
     )
-    data.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
     data.add_argument("--base", type=Path, help="vectors to index: .npy, .fvecs or .bvecs (with --queries)")
     data.add_argument("--queries", type=Path, help="vectors to search for, same formats")
     data.add_argument(
@@ -56,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     what.add_argument("--rebuild", action="store_true", help="build again what the cache holds")
     out = parser.add_argument_group("output")
-    out.add_argument("--name", default="ann", help="name of the result files (default: ann)")
+    add_name_option(out, "ann")
     out.add_argument("--compare", type=Path, help="an earlier result to set this one beside")
     out.add_argument("--reference", default="faiss-hnsw", help="engine the ratios of --compare are to")
     out.add_argument("--no-plot", action="store_true")
@@ -86,20 +83,17 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, check.BadRatioError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    folder = results_folder()
     plan = Plan(engines, options.rounds, threads, options.rebuild, options.point_seconds)
-    measured = run(plan, dataset, folder / "logs")
-    content = report.result(dataset, measured, " ".join(arguments if arguments is not None else sys.argv[1:]))
-    report.write_json(content, folder / f"{options.name}.json")
+    measured = run(plan, dataset, results_folder() / "logs")
+    content = report.result(dataset, measured, head(arguments))
+    file = save(content, options.name)
     report.print_tables(content, console)
     if not options.no_plot:
-        write_plot(content, folder / f"{options.name}.png")
+        write_plot(content, file.with_suffix(".png"))
     if options.compare is not None:
         before = json.loads(options.compare.read_text())
         console.print(report.comparison(before, content, options.reference).rich())
-    console.print(
-        f"written: {folder / options.name}.json" + ("" if options.no_plot else " and .png"), highlight=False
-    )
+    console.print(f"written: {file}" + ("" if options.no_plot else " and .png"), highlight=False)
     if options.check:
         found = check.failures(content, ratios)
         for sentence in found:

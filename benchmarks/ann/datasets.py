@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,17 @@ class Dataset:
     @property
     def checksum(self) -> str:
         return checksum(self.base)
+
+    def about(self) -> dict[str, Any]:
+        """What a result says of the data it is on."""
+        return {
+            "name": self.name,
+            "metric": self.metric,
+            "rows": len(self.base),
+            "queries": len(self.queries),
+            "dim": self.base.shape[1],
+            "checksum": self.checksum,
+        }
 
     def files(self) -> tuple[Path, Path]:
         """(base, queries) as .npy files for the workers to read, written once."""

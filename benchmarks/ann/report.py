@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +9,7 @@ from rich.console import Console
 from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.metrics import TARGETS, Crossing, Point, at_recall
 from benchmarks.ann.runner import Measured
-from benchmarks.common.machine import describe, version_of
+from benchmarks.common.machine import version_of
 from benchmarks.common.sheet import Sheet, missing_of, print_result
 
 _FASTER = {
@@ -24,20 +22,12 @@ _FASTER = {
 }
 
 
-def result(dataset: Dataset, measured: list[Measured], command: str) -> dict[str, Any]:
+def result(dataset: Dataset, measured: list[Measured], head: dict[str, Any]) -> dict[str, Any]:
     """Everything that was measured, ready for JSON."""
     return {
-        "command": command,
-        "machine": describe(),
+        **head,
         "numpy": version_of("numpy"),
-        "dataset": {
-            "name": dataset.name,
-            "metric": dataset.metric,
-            "rows": len(dataset.base),
-            "queries": len(dataset.queries),
-            "dim": dataset.base.shape[1],
-            "checksum": dataset.checksum,
-        },
+        "dataset": dataset.about(),
         "engines": [_engine(one) for one in measured],
     }
 
@@ -58,11 +48,6 @@ def _crossings(one: Measured, target: float) -> dict[str, Any] | None:
         found[figure] = crossing.value
         found["bound"] = crossing.bound or found.get("bound", False)
     return found
-
-
-def write_json(content: dict[str, Any], file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(content, indent=1) + "\n")
 
 
 def summary(content: dict[str, Any]) -> str:

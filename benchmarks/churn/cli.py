@@ -5,17 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from benchmarks.ann import datasets
 from benchmarks.ann.readers import DataError
-from benchmarks.ann.report import write_json
 from benchmarks.churn.engines import DEFAULT, ENGINES
 from benchmarks.churn.patterns import PATTERNS
 from benchmarks.churn.report import sheets
 from benchmarks.churn.runner import Plan, run
-from benchmarks.common.console import wide_console
-from benchmarks.common.machine import describe
+from benchmarks.common.cli import add_data_options, add_name_option, finish, head
 from benchmarks.common.paths import results_folder
 
 
@@ -24,8 +21,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.churn",
         description="Recall, memory and rate of indexes whose vectors are replaced again and again.",
     )
-    parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
-    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    add_data_options(parser)
     parser.add_argument("--live", type=int, default=20_000, help="vectors an index holds (default: 20000)")
     parser.add_argument("--turnovers", type=int, default=10, help="how often all go (default: 10)")
     parser.add_argument("--query-count", type=int, default=1000, help="queries after each (default: 1000)")
@@ -33,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=500, help="vectors a call replaces (default: 500)")
     parser.add_argument("--patterns", default=",".join(PATTERNS), help="default: %(default)s")
     parser.add_argument("--engines", default=",".join(DEFAULT), help="default: %(default)s")
-    parser.add_argument("--name", default="churn", help="name of the result file (default: churn)")
+    add_name_option(parser, "churn")
     return parser
 
 
@@ -61,19 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     content = {
-        "command": " ".join(arguments if arguments is not None else sys.argv[1:]),
-        "machine": describe(),
-        "dataset": {"name": dataset.name, "dim": dataset.base.shape[1], "live": plan.live},
+        **head(arguments),
+        "dataset": {**dataset.about(), "live": plan.live},
         "patterns": plan.patterns,
         "turnovers": plan.turnovers,
         "ef": plan.ef,
         "results": [asdict(measured) for measured in results],
     }
-    write_json(content, results_folder() / f"{options.name}.json")
-    console = wide_console()
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    finish(content, options.name, sheets(content))
     return 0
 
 

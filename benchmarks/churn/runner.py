@@ -36,14 +36,14 @@ class Plan:
 
 @dataclass
 class Measured:
-    """One engine under one pattern: a line for the start and for each turnover."""
+    """One engine under one pattern: figures of the start, of each turnover, and of a fresh build."""
 
     engine: str
     pattern: str
     missing: str | None = None
     version: str = ""
     turns: list[dict[str, float]] = field(default_factory=list)
-    fresh_recall: float = 0.0  # of an index built of what is in at the end
+    fresh: dict[str, float] = field(default_factory=dict)  # of an index built of what is in at the end
 
 
 def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
@@ -86,36 +86,32 @@ def _measure(
     with tempfile.TemporaryDirectory() as folder:
         answers = str(Path(folder) / "answers.npy")
 
-        def ask(worker: Worker, number: int) -> dict[str, float]:
+        def asked(worker: Worker, number: int, seconds: float, first: int = 0) -> dict[str, float]:
+            """``first``: the row that the worker calls 0. Memory is taken with what searches keep."""
             per_second = worker.call("find", k=K, ef=plan.ef, answers=answers)
             found = np.load(answers)
-            return {"recall": _recall(plan, dataset, truths[number], number, found), "queries": per_second}
+            found = np.where(found < 0, found, found + first)
+            return {
+                "rate": plan.live / seconds,
+                "recall": _recall(plan, dataset, truths[number], number, found),
+                "queries": per_second,
+                "memory_bytes": worker.call("memory"),
+            }
 
         with Worker(_TARGET, log) as worker:
             measured.version = worker.call("version", engine=measured.engine)
             filling = worker.call("fill", base=base, live=plan.live, timeout=3600.0, **about)
-            measured.turns.append(
-                {"rate": plan.live / filling, "memory_bytes": worker.call("memory"), **ask(worker, 0)}
-            )
+            measured.turns.append(asked(worker, 0, filling))
             for number, turn in enumerate(turns, 1):
                 names = [_written(Path(folder), name, getattr(turn, name)) for name in ("leave", "enter")]
                 seconds = worker.call(
                     "turn", leave=names[0], enter=names[1], batch=plan.batch, timeout=3600.0
                 )
-                measured.turns.append(
-                    {
-                        "rate": plan.live / seconds,
-                        "memory_bytes": worker.call("memory"),
-                        **ask(worker, number),
-                    }
-                )
+                measured.turns.append(asked(worker, number, seconds))
         with Worker(_TARGET, log) as worker:
             last = _written(Path(folder), "last", dataset.base[turns[-1].enter])
-            worker.call("fill", base=last, live=plan.live, timeout=3600.0, **about)
-            worker.call("find", k=K, ef=plan.ef, answers=answers)
-            found = np.load(answers)
-            found = np.where(found < 0, found, found + plan.turnovers * plan.live)
-            measured.fresh_recall = _recall(plan, dataset, truths[-1], plan.turnovers, found)
+            filling = worker.call("fill", base=last, live=plan.live, timeout=3600.0, **about)
+            measured.fresh = asked(worker, plan.turnovers, filling, plan.turnovers * plan.live)
 
 
 def _recall(plan: Plan, dataset: Dataset, truth: FloatArray, number: int, found: NDArray[np.int64]) -> float:

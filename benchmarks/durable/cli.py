@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 
 from benchmarks.ann import datasets
 from benchmarks.ann.readers import DataError
-from benchmarks.ann.report import write_json
+from benchmarks.common.cli import add_data_options, add_name_option, head, save
 from benchmarks.common.console import wide_console
 from benchmarks.common.paths import results_folder
 from benchmarks.durable import report
@@ -21,8 +20,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.durable",
         description="Engram's store beside others that keep vectors on disk, with the syncs each makes.",
     )
-    parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
-    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    add_data_options(parser)
     parser.add_argument("--limit", type=int, default=100_000, help="vectors to store (default: 100000)")
     parser.add_argument("--query-count", type=int, default=500, help="recalls a round (default: 500)")
     parser.add_argument("--stores", help=f"comma-separated (default: all; known: {', '.join(STORES)})")
@@ -34,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         help="a store that loads for longer is cut off (default: 60)",
     )
     parser.add_argument("--reload", action="store_true", help="load again what the cache holds")
-    parser.add_argument("--name", default="durable", help="name of the result file (default: durable)")
+    add_name_option(parser, "durable")
     return parser
 
 
@@ -55,9 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     plan = Plan(stores, rounds=options.rounds, load_seconds=options.load_seconds, reload=options.reload)
     measured = run(plan, dataset, results_folder() / "logs")
-    content = report.result(dataset, measured, " ".join(arguments if arguments is not None else sys.argv[1:]))
-    write_json(content, results_folder() / f"{options.name}.json")
+    content = report.result(dataset, measured, head(arguments))
+    file = save(content, options.name)
     console = wide_console()
     report.print_tables(content, console)
-    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    console.print(f"written: {file}", highlight=False)
     return 0

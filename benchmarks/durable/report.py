@@ -8,24 +8,15 @@ from rich.console import Console
 
 from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.report import summary
-from benchmarks.common.machine import describe
 from benchmarks.common.sheet import Sheet, missing_of, print_result
 from benchmarks.durable.runner import Measured
 
 
-def result(dataset: Dataset, measured: list[Measured], command: str) -> dict[str, Any]:
+def result(dataset: Dataset, measured: list[Measured], head: dict[str, Any]) -> dict[str, Any]:
     """Everything that was measured, ready for JSON."""
     return {
-        "command": command,
-        "machine": describe(),
-        "dataset": {
-            "name": dataset.name,
-            "metric": dataset.metric,
-            "rows": len(dataset.base),
-            "queries": len(dataset.queries),
-            "dim": dataset.base.shape[1],
-            "checksum": dataset.checksum,
-        },
+        **head,
+        "dataset": dataset.about(),
         "stores": [vars(one) for one in measured],
     }
 

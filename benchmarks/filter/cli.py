@@ -5,13 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 from benchmarks.ann import datasets
 from benchmarks.ann.readers import DataError
-from benchmarks.ann.report import write_json
-from benchmarks.common.console import wide_console
-from benchmarks.common.machine import describe
+from benchmarks.common.cli import add_data_options, add_name_option, finish, head
 from benchmarks.common.paths import results_folder
 from benchmarks.filter.engines import DEFAULT, ENGINES
 from benchmarks.filter.report import sheets
@@ -23,14 +20,13 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.filter",
         description="Queries a second when only some labels may be found, at recall@10 >= 0.95.",
     )
-    parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
-    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    add_data_options(parser)
     parser.add_argument("--limit", type=int, default=100_000, help="vectors (default: 100000)")
     parser.add_argument("--query-count", type=int, default=300, help="queries a filter (default: 300)")
     parser.add_argument("--shares", default="0.001,0.01,0.1,0.5", help="that match (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=3, help="of each point, the best counts (default: 3)")
     parser.add_argument("--engines", default=",".join(DEFAULT), help="default: %(default)s")
-    parser.add_argument("--name", default="filter", help="name of the result file (default: filter)")
+    add_name_option(parser, "filter")
     return parser
 
 
@@ -47,17 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     content = {
-        "command": " ".join(arguments if arguments is not None else sys.argv[1:]),
-        "machine": describe(),
-        "dataset": {"name": dataset.name, "dim": dataset.base.shape[1], "rows": len(dataset.base)},
+        **head(arguments),
+        "dataset": dataset.about(),
         "enough": ENOUGH,
         "results": [asdict(measured) for measured in results],
     }
-    write_json(content, results_folder() / f"{options.name}.json")
-    console = wide_console()
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    finish(content, options.name, sheets(content))
     return 0
 
 

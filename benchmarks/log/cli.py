@@ -10,11 +10,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ann.report import write_json
-from benchmarks.common.console import wide_console
+from benchmarks.common.cli import add_name_option, finish, head
 from benchmarks.common.installed import engram_version
-from benchmarks.common.machine import describe
-from benchmarks.common.paths import HERE, cache_folder, results_folder
+from benchmarks.common.paths import HERE, cache_folder
 from benchmarks.common.sheet import Sheet
 from benchmarks.log.figures import measure
 
@@ -31,7 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--size", type=int, default=1_000_000, help="memories to open (default: 1000000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the native part (default: 3)")
     parser.add_argument("--program", type=Path, help="a wal_bench that is built (default: build it)")
-    parser.add_argument("--name", default="log", help="name of the result file (default: log)")
+    add_name_option(parser, "log")
     return parser
 
 
@@ -71,13 +69,9 @@ def main(arguments: list[str] | None = None) -> int:
         program = _built()
     figures = measure(options.folder, only, program, options.rounds, options.size)
     content = {
-        "machine": describe(),
+        **head(arguments),
         "version": engram_version(),
         "figures": [dataclasses.asdict(figure) for figure in figures],
     }
-    write_json(content, results_folder() / f"{options.name}.json")
-    console = wide_console()
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    finish(content, options.name, sheets(content))
     return 0

@@ -6,10 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from benchmarks.ann.report import write_json
-from benchmarks.common.console import wide_console
-from benchmarks.common.machine import describe
-from benchmarks.common.paths import results_folder
+from benchmarks.common.cli import add_name_option, finish, head
 from benchmarks.common.process import one_core, pin
 from benchmarks.common.progress import track
 from benchmarks.common.sheet import Sheet
@@ -29,7 +26,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--random-megabytes", type=int, default=1024, help="of vectors met at random, far beyond any cache"
     )
-    parser.add_argument("--name", default="native", help="name of the result file (default: native)")
+    add_name_option(parser, "native")
     return parser
 
 
@@ -47,12 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     dims = [int(text) for text in options.dims.split(",")]
     rows = [row for dim in track(dims, "dimensions") for row in distances(module, dim, random_bytes, memory)]
     others = parts(module)
-    content = {"machine": describe(), "bandwidth_gb_s": memory, "distances": rows, "parts": others}
-    write_json(content, results_folder() / f"{options.name}.json")
-    console = wide_console()
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    content = {**head(arguments), "bandwidth_gb_s": memory, "distances": rows, "parts": others}
+    finish(content, options.name, sheets(content))
     return 0
 
 

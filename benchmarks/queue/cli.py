@@ -12,9 +12,7 @@ from typing import Any
 from benchmarks.ann import datasets
 from benchmarks.ann.metrics import median, spread
 from benchmarks.ann.readers import DataError
-from benchmarks.ann.report import write_json
-from benchmarks.common.console import wide_console
-from benchmarks.common.machine import describe
+from benchmarks.common.cli import add_data_options, add_name_option, finish, head
 from benchmarks.common.paths import cache_folder, results_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
@@ -29,8 +27,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.queue",
         description="What store() costs its caller when a thread indexes behind it, and when none does.",
     )
-    parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
-    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    add_data_options(parser)
     parser.add_argument(
         "--limit", type=int, default=400_000, help="vectors there are to store (default: 400000)"
     )
@@ -56,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rate", type=float, default=0.0, help="calls a second of each writer (default: flat out)"
     )
     parser.add_argument("--rounds", type=int, default=3, help="rounds of turns (default: 3)")
-    parser.add_argument("--name", default="queue", help="name of the result file (default: queue)")
+    add_name_option(parser, "queue")
     return parser
 
 
@@ -92,19 +89,14 @@ def main(arguments: list[str] | None = None) -> int:
         for setting, rounds in zip(settings, figures, strict=True)
     ]
     content = {
-        "command": " ".join(arguments if arguments is not None else sys.argv[1:]),
-        "machine": describe(),
+        **head(arguments),
         "version": version,
-        "dataset": {"name": dataset.name, "dim": dataset.base.shape[1], "prefill": options.prefill},
+        "dataset": {**dataset.about(), "prefill": options.prefill},
         "settings": rows,
         "recalls": beside,
         "ingest": ingest,
     }
-    write_json(content, results_folder() / f"{options.name}.json")
-    console = wide_console()
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    finish(content, options.name, sheets(content))
     return 0
 
 

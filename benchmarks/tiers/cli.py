@@ -15,9 +15,7 @@ import numpy as np
 from benchmarks.ann import datasets
 from benchmarks.ann.metrics import distances, recall
 from benchmarks.ann.readers import DataError
-from benchmarks.ann.report import write_json
-from benchmarks.common.console import wide_console
-from benchmarks.common.machine import describe
+from benchmarks.common.cli import add_data_options, add_name_option, finish, head
 from benchmarks.common.paths import cache_folder, results_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
@@ -39,8 +37,7 @@ def _parser() -> argparse.ArgumentParser:
         description="One store over three tiers: recall, latency, memory and disk; others beside it; a store "
         "ten times its memory; thirty simulated days under several policies.",
     )
-    parser.add_argument("--dataset", default="auto", help="as for benchmarks.ann (default: auto)")
-    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    add_data_options(parser)
     parser.add_argument("--limit", type=int, help="base vectors (default: all)")
     parser.add_argument("--query-count", type=int, default=1000, help="cues (default: 1000)")
     parser.add_argument("--hot", type=float, default=0.01, help="share that is hot (default: 0.01)")
@@ -48,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", default=",".join(_PARTS), help=f"of {', '.join(_PARTS)} (default: all)")
     parser.add_argument("--days", type=int, default=30, help="of the simulated life (default: 30)")
     parser.add_argument("--memories", type=int, default=20_000, help="in that life (default: 20000)")
-    parser.add_argument("--name", default="tiers", help="name of the result file (default: tiers)")
+    add_name_option(parser, "tiers")
     return parser
 
 
@@ -59,21 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
     parts = options.only.split(",")
     if not set(parts) <= set(_PARTS):
         parser.error(f"--only takes {', '.join(_PARTS)}, not {options.only}")
-    content: dict[str, Any] = {
-        "command": " ".join(arguments if arguments is not None else sys.argv[1:]),
-        "machine": describe(),
-    }
+    content = head(arguments)
     scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=cache_folder()))
     try:
         if set(parts) & {"layout", "others", "limited"}:
             dataset = datasets.load(
                 options.dataset, options.data, limit=options.limit, queries=options.query_count
             )
-            content["dataset"] = {
-                "name": dataset.name,
-                "rows": len(dataset.base),
-                "dim": dataset.base.shape[1],
-            }
+            content["dataset"] = dataset.about()
             measured = _Run(dataset, scratch, options)
             for part in parts:
                 if part != "life":
@@ -86,11 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    write_json(content, results_folder() / f"{options.name}.json")
-    console = wide_console()
-    for sheet in sheets(content):
-        console.print(sheet.rich())
-    console.print(f"written: {results_folder() / options.name}.json", highlight=False)
+    finish(content, options.name, sheets(content))
     return 0
 
 

@@ -1,0 +1,52 @@
+"""What the command lines have in common: options that name data and result, the result's head and its end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common.console import wide_console
+from benchmarks.common.machine import describe
+from benchmarks.common.paths import results_folder
+from benchmarks.common.sheet import Sheet
+
+
+def add_data_options(
+    parser: argparse.ArgumentParser | argparse._ArgumentGroup, known: str = "as for benchmarks.ann"
+) -> None:
+    """--dataset and --data: what `benchmarks.ann.datasets.load` is given."""
+    parser.add_argument("--dataset", default="auto", help=f"{known} (default: auto, the best that is there)")
+    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+
+
+def add_name_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, default: str) -> None:
+    """--name: what the files of the result are called."""
+    parser.add_argument("--name", default=default, help=f"name of the result's files (default: {default})")
+
+
+def head(arguments: list[str] | None) -> dict[str, Any]:
+    """How a result begins: the command (``arguments``, or the process' own) and the machine."""
+    return {
+        "command": " ".join(sys.argv[1:] if arguments is None else arguments),
+        "machine": describe(),
+    }
+
+
+def save(content: dict[str, Any], name: str) -> Path:
+    """Write a result to the folder of results; returns the file."""
+    file = results_folder() / f"{name}.json"
+    file.write_text(json.dumps(content, indent=1) + "\n")
+    return file
+
+
+def finish(content: dict[str, Any], name: str, sheets: Iterable[Sheet]) -> None:
+    """Write a result, print its tables, and say where it is."""
+    file = save(content, name)
+    console = wide_console()
+    for sheet in sheets:
+        console.print(sheet.rich())
+    console.print(f"written: {file}", highlight=False)
