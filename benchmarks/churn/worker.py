@@ -28,8 +28,8 @@ class ChurnWorker:
         self.queries = np.load(queries)
         self.engine = ENGINES[engine](live, self.base.shape[1], metric)
         self.engine.version()  # imports the library, off the clock and off the memory
-        vectors = np.array(self.base[:live])
         self.before = anonymous_bytes()
+        vectors = np.array(self.base[:live])  # gone when this returns
         begin = time.process_time()
         self.engine.start()
         self.engine.add(np.arange(live, dtype=np.int64), vectors)

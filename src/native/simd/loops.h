@@ -204,7 +204,7 @@ void score_codes(const CodeQuery& query, const std::byte* const* codes, std::siz
   std::size_t fetched = 0;
   std::size_t i = 0;
   for (; i + kTogether <= count; i += kTogether) {
-    for (; fetched < i + ahead && fetched < count; ++fetched) prefetch(codes[fetched], bytes);
+    for (; fetched < i + ahead && fetched < count; ++fetched) prefetch(codes[fetched], bytes, kCodeHead);
     score_group<Isa>(query, {codes[i], codes[i + 1], codes[i + 2], codes[i + 3]}, dim, out + i);
   }
   if (i == count) return;

@@ -15,11 +15,14 @@ constexpr std::size_t kRowsAhead = 8;
   return bytes <= 512 ? 24 : 12;
 }
 
-// Fetches the head of what begins there; the rest of something long, the processor fetches by itself.
-[[gnu::always_inline]] inline void prefetch(const void* begin, std::size_t bytes) {
+// Of a row the head is fetched, and the processor follows by itself; of a code, which may lie anywhere, all.
+constexpr std::size_t kRowHead = 1024;
+constexpr std::size_t kCodeHead = 4160;  // 4,096 dimensions
+
+// Fetches what begins there, at most `most` bytes of it.
+[[gnu::always_inline]] inline void prefetch(const void* begin, std::size_t bytes, std::size_t most) {
   constexpr std::size_t kLine = 64;
-  constexpr std::size_t kHead = 1024;
-  const std::size_t head = bytes < kHead ? bytes : kHead;
+  const std::size_t head = bytes < most ? bytes : most;
   const char* at = static_cast<const char*>(begin);
   for (std::size_t i = 0; i < head; i += kLine) __builtin_prefetch(at + i);
   __builtin_prefetch(at + head - 1);
@@ -31,7 +34,7 @@ template <class Score>
                                             float* out, Score&& score) {
   const std::size_t bytes = dim * sizeof(float);
   for (std::size_t i = 0; i < count; ++i) {
-    if (i + kRowsAhead < count) prefetch(rows[i + kRowsAhead], bytes);
+    if (i + kRowsAhead < count) prefetch(rows[i + kRowsAhead], bytes, kRowHead);
     out[i] = score(rows[i]);
   }
 }

@@ -72,7 +72,7 @@ void score_codes(const CodeQuery& query, const std::byte* const* codes, std::siz
   const std::size_t ahead = codes_ahead(bytes);
   std::size_t fetched = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    for (; fetched < i + ahead && fetched < count; ++fetched) prefetch(codes[fetched], bytes);
+    for (; fetched < i + ahead && fetched < count; ++fetched) prefetch(codes[fetched], bytes, kCodeHead);
     CodeHeader header;
     std::memcpy(&header, codes[i], sizeof header);
     const auto* values = reinterpret_cast<const std::uint8_t*>(codes[i] + kCodeHeaderBytes);
