@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,10 @@ def test_a_flipped_bit_in_a_segment_is_found(folder: Path) -> None:
         segment.write_bytes(damaged)
         try:
             with engram.open(folder, read_only=True) as store:
-                assert everything(store) == at_first
+                found = store.recall(np.ones(DIM), k=COUNT, ef=4 * COUNT)
+                recalled = dict(zip(found.ids, found.distances, strict=True))
+                assert recalled.items() <= at_first.items()
+                assert found.complete == (len(recalled) == COUNT)
                 store.verify()
         except (engram.CorruptionError, engram.UnsupportedFormat) as error:
             assert segment.name in str(error)
@@ -124,3 +128,34 @@ def test_a_flipped_bit_in_a_segment_is_found(folder: Path) -> None:
     segment.write_bytes(whole)
     with engram.open(folder) as store:
         assert everything(store) == at_first
+
+
+@pytest.mark.parametrize("tier", [Tier.WARM, Tier.COLD])
+def test_a_memory_whose_id_is_damaged_is_left_out_of_recalls_which_say_so(
+    folder: Path, tier: Tier, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = config(Everything(tier))
+    with open_filled(folder, settings) as store:
+        store.migrate()
+    [segment] = folder.glob("seg-*")
+    damaged = bytearray(segment.read_bytes())
+    ids = re.search(rb"(m\d+){100}", damaged)
+    assert ids is not None
+    damaged[ids.start()] ^= 0x10
+    segment.write_bytes(damaged)
+
+    with engram.open(folder, config=settings) as store:
+        store.store("hot", vectors(1)[0])
+        found = store.recall(vectors(1)[0], k=COUNT, ef=4 * COUNT)
+        name = tier.name.lower()
+        unnamed = found.tiers[name].unnamed
+        assert not found.complete and not found.tiers[name].truncated
+        assert unnamed > 0 and len(found) + unnamed == COUNT
+        assert "hot" in found.ids
+        [again] = store.recall_many(vectors(1), k=COUNT, ef=4 * COUNT)
+        assert again.ids == found.ids
+        assert store.stats()["tiers"][name]["unnamed"] == 2 * unnamed
+        [told] = [record for record in caplog.records if record.event == "recall.damaged"]
+        assert segment.name in told.getMessage()
+        with pytest.raises(engram.CorruptionError, match=segment.name):
+            store.verify()

@@ -1,7 +1,8 @@
-"""What a recall is asked with, checked and put as the native store takes it."""
+"""What a recall is asked with, checked and put as the native store takes it; and what it answers."""
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
@@ -10,8 +11,10 @@ from . import _native
 from ._checks import check_int
 from ._clock import Clock
 from ._errors import InvalidInput
+from ._events import tell
 from .latency import LatencyBudgets, check_milliseconds
 from .policy import TIERS
+from .recall import Recall, Rows
 
 TierName: TypeAlias = Literal["hot", "warm", "cold"]
 
@@ -28,6 +31,7 @@ class Asking:
         self._native = native
         self._clock = clock
         self._budgets_us = budgets.microseconds()
+        self._told_of_damage = False
 
     def of(self, k: int, ef: int | None, budget_ms: float | None, tiers: Iterable[TierName] | None) -> Asked:
         """What these come to in a store of this size, at this moment."""
@@ -43,6 +47,15 @@ class Asking:
             math.inf if total is None else 1000.0 * total,
             _ALL if tiers is None else _bits(tiers),
         )
+
+    def answer(self, found: _native.Found, source: Rows) -> Recall:
+        """What came back. That a damaged page took hits away is logged once; `stats` counts them."""
+        damage = found.damage
+        if damage is not None and not self._told_of_damage:
+            self._told_of_damage = True
+            message = f"a recall left out memories whose ids cannot be read: {damage}"
+            tell(logging.ERROR, "recall.damaged", message, damage=damage)
+        return Recall(found, source)
 
 
 def _bits(tiers: Iterable[object]) -> int:

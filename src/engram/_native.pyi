@@ -43,9 +43,12 @@ class Found:
     def tiers(self) -> list[str]: ...  # "hot" (what is pending too), "warm" or "cold"
     @property
     def complete(self) -> bool: ...
-    # tier -> (searched, found, elapsed_us, truncated), of the tiers that were asked
+    # What is wrong with the page for which the first hit was left out; None: none was.
     @property
-    def searched(self) -> dict[str, tuple[int, int, float, bool]]: ...
+    def damage(self) -> str | None: ...
+    # tier -> (searched, found, elapsed_us, truncated, unnamed), of the tiers that were asked
+    @property
+    def searched(self) -> dict[str, tuple[int, int, float, bool, int]]: ...
 
 class Ids:
     """The ids of a store as they were at some moment."""
@@ -240,7 +243,7 @@ class Store:
     def recall_estimate(self) -> tuple[int, float, float, float]: ...
     # A nested dict of counters: {"log": {...}, "queue": {...}, "ids": {...}, "hot": {...}, "warm": {...},
     # "cold": {...}, "page_cache": {...}}. Of each tier: memories, dead, segments, ram_bytes, disk_bytes,
-    # recalls, hits, truncated, pages_read, pages_hit (4 KiB), p50_us, p99_us.
+    # recalls, hits, truncated, unnamed, pages_read, pages_hit (4 KiB), p50_us, p99_us.
     def stats(self) -> dict[str, dict[str, float]]: ...
     # Checks that the id table, queue, graph and segments agree and everything is readable; what was checked.
     def verify(self) -> dict[str, int]: ...

@@ -38,6 +38,8 @@ def _one(counted: Counters, population: Population, tier: Tier, answered: float)
         # Of the pages it needed, what was in the page cache.
         "cache_hit_rate": _share(counted["pages_hit"], pages),
         "truncated": int(counted["truncated"]),
+        # Hits left out of recalls, because the page that holds their id is damaged.
+        "unnamed": int(counted["unnamed"]),
         "p50_us": counted["p50_us"] if counted["recalls"] else None,
         "p99_us": counted["p99_us"] if counted["recalls"] else None,
     }

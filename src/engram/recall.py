@@ -21,12 +21,14 @@ class TierReport:
     found : how many of them it offered
     elapsed_us : microseconds it took
     truncated : whether a deadline cut it short
+    unnamed : hits that were left out, because the page of the file that holds their id is damaged
     """
 
     searched: int
     found: int
     elapsed_us: float
     truncated: bool
+    unnamed: int = 0
 
 
 class Rows(Protocol):
@@ -110,7 +112,7 @@ class Recall(Sequence[Hit]):
 
     @property
     def complete(self) -> bool:
-        """False if a deadline cut it short."""
+        """False if a deadline cut it short, or a damaged page left hits without their ids (see `tiers`)."""
         return self._found.complete
 
     @property

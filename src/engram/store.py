@@ -189,7 +189,7 @@ class MemoryStore(Lifetime):
         """
         self._check_open()
         asked = self._ask.of(k, ef, budget_ms, tiers)
-        return Recall(self._native.recall(self._encode.cue(cue), *asked), self)
+        return self._ask.answer(self._native.recall(self._encode.cue(cue), *asked), self)
 
     def recall_many(
         self,
@@ -211,7 +211,7 @@ class MemoryStore(Lifetime):
         for at, found in enumerate(self._native.recall_many(vectors, *asked)):
             if at % _RECALLS_AT_ONCE == _RECALLS_AT_ONCE - 1:
                 breathe()
-            recalls.append(Recall(found, self))
+            recalls.append(self._ask.answer(found, self))
         return recalls
 
     def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:

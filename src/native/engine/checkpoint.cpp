@@ -60,8 +60,7 @@ void Store::write_hot(std::uint64_t generation, std::uint64_t lsn) {
   std::unique_ptr<hnsw::Graph> tidy;
   if (graph_->slots() > kFewSlots &&
       static_cast<double>(graph_->slots()) > kLoose * static_cast<double>(graph_->size())) {
-    retire_dead();
-    retire_dead();
+    retire_all_dead();
     tidy = graph_->try_in_walk_order(place, &memory);
   }
   RowColumns rows = rows_below(lsn);

@@ -231,12 +231,17 @@ void Store::retire_dead() {
   }
 }
 
+// A turn that is under way knows nothing of what died since it began: it is ended, and another begun.
+void Store::retire_all_dead() {
+  retire_dead();
+  retire_dead();
+}
+
 // Has slots that memories moved out of free for those that come, as far as no recall is in the way: left to
 // be freed little by little, the graph would take several times what is alive in it while a load goes on.
 void Store::reclaim() {
   const std::lock_guard indexing(index_mutex_);
-  retire_dead();
-  retire_dead();
+  retire_all_dead();
   graph_->settle();
 }
 

@@ -105,6 +105,7 @@ std::map<std::string, double> Store::tier_stats(Tier tier) const {
           {"recalls", count(did.recalls.load())},
           {"hits", count(did.hits.load())},
           {"truncated", count(did.truncated.load())},
+          {"unnamed", count(did.unnamed.load())},
           {"pages_read", count(did.pages_read.load())},
           {"pages_hit", count(did.pages_hit.load())},
           {"p50_us", did.latencies.quantile(0.5)},

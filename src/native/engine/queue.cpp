@@ -11,8 +11,8 @@
 namespace engram::engine {
 namespace {
 
-bool all_through(const Queue::Block& block) {
-  const std::size_t count = block.count.load(std::memory_order_acquire);
+// Of the first `count` of a block.
+bool all_through(const Queue::Block& block, std::size_t count) {
   const auto begin = block.memories.begin();
   return std::all_of(begin, begin + static_cast<std::ptrdiff_t>(count), [](const PendingMemory* memory) {
     return memory->stage.load(std::memory_order_acquire) != Stage::kQueued;
@@ -149,24 +149,27 @@ void Queue::clear() {
   depth_.store(0, std::memory_order_relaxed);
 }
 
-void Queue::trim() {
-  const std::shared_ptr<const Blocks> seen = view().blocks;
-  Blocks done;
-  for (const std::shared_ptr<Block>& block : *seen) {
-    if (all_through(*block)) done.push_back(block);
+Queue::Finished Queue::finished() const {
+  Finished finished;
+  const std::shared_ptr<const Blocks> blocks = view().blocks;
+  for (const std::shared_ptr<Block>& block : *blocks) {
+    const std::size_t count = block->count.load(std::memory_order_acquire);
+    if (all_through(*block, count)) finished.emplace_back(block, count);
   }
-  if (done.empty()) return;
+  return finished;
+}
+
+void Queue::let_go(const Finished& finished) {
+  if (finished.empty()) return;
   const std::lock_guard lock(mutex_);
   auto kept = std::make_shared<Blocks>();
   for (const std::shared_ptr<Block>& block : *blocks_) {
-    const bool through = std::find(done.begin(), done.end(), block) != done.end();
-    if (through && block != last_) continue;
-    // The block being filled goes only when nothing came since it was looked at.
-    if (through && all_through(*block)) {
+    const std::pair now(block, block->count.load(std::memory_order_relaxed));
+    if (std::find(finished.begin(), finished.end(), now) == finished.end()) {
+      kept->push_back(block);
+    } else if (block == last_) {
       last_ = nullptr;
-      continue;
     }
-    kept->push_back(block);
   }
   blocks_ = std::move(kept);
 }

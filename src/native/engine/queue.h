@@ -26,6 +26,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -132,7 +133,12 @@ class Queue {
 
   void clear();  // with no user left
   // Lets go of blocks in which no memory is queued.
-  void trim();
+  void trim() { let_go(finished()); }
+  // Its two steps. Blocks in which none is, and how many each held when it was looked at: one to which
+  // something came since then is not let go of, though it may be full by now.
+  using Finished = std::vector<std::pair<std::shared_ptr<Block>, std::size_t>>;
+  Finished finished() const;
+  void let_go(const Finished& finished);
 
  private:
   void place(PendingMemory* memory, const std::byte* code, const std::shared_ptr<Chunk>& chunk);

@@ -3,7 +3,10 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <span>
+#include <utility>
 
+#include "base/error.h"
 #include "base/parallel.h"
 #include "base/thread_time.h"
 #include "engine/pending_scan.h"
@@ -39,6 +42,33 @@ Clock::time_point deadline_of(const RecallOptions& options, Tier tier, Clock::ti
   };
   return std::min(after(Clock::now(), options.budgets_us[static_cast<std::size_t>(tier)]),
                   after(begin, options.total_us));
+}
+
+// How many of these, which are in order, are a memory that another of them is: at the same distance, so they
+// lie side by side.
+std::size_t doubles_among(const hnsw::Graph& graph, std::span<const hnsw::Hit> hits) {
+  std::size_t doubles = 0;
+  for (std::size_t i = 1; i < hits.size(); ++i) {
+    if (hits[i].distance != hits[i - 1].distance) continue;
+    doubles += graph.born(hits[i].slot) == graph.born(hits[i - 1].slot) ? 1 : 0;
+  }
+  return doubles;
+}
+
+// Appends a hit of a segment; false when its id cannot be read. A damaged page of ids takes no more away than
+// the memories whose ids it held.
+bool name_row(const TierSegment& segment, tier::Row row, const Found& unnamed, Recalled& recalled) {
+  try {
+    Found hit = unnamed;
+    hit.id = segment.file->id(row);
+    hit.confidence = segment.file->confidence(row);
+    recalled.hits.push_back(std::move(hit));
+    return true;
+  } catch (const CorruptionError& error) {
+    if (recalled.damage.empty()) recalled.damage = error.what();
+    ++recalled.tiers[static_cast<std::size_t>(unnamed.tier)].unnamed;
+    return false;
+  }
 }
 
 double microseconds_since(Clock::time_point begin) {
@@ -101,11 +131,19 @@ void Store::walk_hot(const float* cue, Merge& merge) const {
   // walked: without room for it there, it would push out of the answer what the graph alone holds.
   std::size_t elsewhere = merge.queued;
   for (const auto& segment : merge.view.tiers->segments) elsewhere += segment->file->rows();
-  const std::size_t k = std::min(merge.options.k, graph_->size() + elsewhere);
-  if (k == 0) return;
+  const std::size_t wanted = std::min(merge.options.k, graph_->size() + elsewhere);
+  if (wanted == 0) return;
   thread_local std::vector<hnsw::Hit> hits;
-  hits.resize(k);
-  const std::size_t found = graph_->search(cue, k, merge.options.ef, merge.snapshot, nullptr, hits.data());
+  // A memory that went down and has come up again lies in the graph twice while an older recall is under way,
+  // and this one may count both: more is asked for until doubles push nobody out.
+  std::size_t found = 0;
+  for (std::size_t k = wanted;;) {
+    hits.resize(k);
+    found = graph_->search(cue, k, merge.options.ef, merge.snapshot, nullptr, hits.data());
+    const std::size_t doubles = doubles_among(*graph_, std::span(hits).first(found));
+    if (found < k || found - doubles >= wanted) break;
+    k = wanted + 2 * doubles;
+  }
   for (std::size_t i = 0; i < found; ++i) {
     const hnsw::Slot slot = hits[i].slot;
     merge.nearest.push_back({hits[i].distance, graph_->born(slot), nullptr, nullptr, slot});
@@ -183,9 +221,8 @@ void Store::name_hits(const Merge& merge, Recalled& recalled) const {
           {std::string(hit.memory->id), hit.key, hit.distance, hit.memory->confidence, Tier::kHot});
       activation = &hit.memory->activation;
     } else if (hit.segment != nullptr) {
-      const tier::Segment& file = *hit.segment->file;
-      recalled.hits.push_back(
-          {file.id(hit.number), hit.key, hit.distance, file.confidence(hit.number), hit.segment->tier()});
+      const Found unnamed{{}, hit.key, hit.distance, 0, hit.tier()};
+      if (!name_row(*hit.segment, hit.number, unnamed, recalled)) continue;
       activation = &hit.segment->activations[hit.number];
     } else {
       const HotRow& row = rows_.at(hit.number);
@@ -193,7 +230,7 @@ void Store::name_hits(const Merge& merge, Recalled& recalled) const {
       activation = &row.activation;
     }
     if (merge.options.by_somebody) touch(*activation, merge.options.now);
-    ++recalled.tiers[static_cast<std::size_t>(recalled.hits.back().tier)].found;
+    ++recalled.tiers[static_cast<std::size_t>(hit.tier())].found;
   }
 }
 
@@ -205,6 +242,7 @@ void Store::count(const Recalled& recalled) const {
     counters.recalls.fetch_add(1, std::memory_order_relaxed);
     counters.hits.fetch_add(did.found, std::memory_order_relaxed);
     counters.truncated.fetch_add(did.truncated ? 1 : 0, std::memory_order_relaxed);
+    counters.unnamed.fetch_add(did.unnamed, std::memory_order_relaxed);
     counters.latencies.add(did.elapsed_us);
   }
 }
@@ -214,6 +252,8 @@ Recalled Store::recall(const float* cue, const RecallOptions& options) const {
   const Timer timer(metrics_.recall);
   if (options.by_somebody && probe_.wanted()) probe_.offer(cue, manifest_.dim, options.ef);
   const Readers::Reading reading(readers_);
+  // What the walk finds is named at the end, and no slot of it may be another memory's by then.
+  const hnsw::Graph::Guard pin = graph_->pin();
   Recalled recalled;
   Queue::View view = queue_.view();
   if (view.visible == 0) return recalled;

@@ -41,16 +41,18 @@ struct TierSearch {
   std::size_t searched = 0;  // memories it holds, or in the queue held against the cue
   std::size_t found = 0;     // hits that came from it
   double elapsed_us = 0;
-  bool truncated = false;  // its time was over before it was through
+  bool truncated = false;   // its time was over before it was through
+  std::size_t unnamed = 0;  // hits left out, for the page that holds their id is damaged
 };
 
 struct Recalled {
   std::vector<Found> hits;  // nearest first
   std::array<TierSearch, kTiers> tiers;
+  std::string damage;  // what is wrong with the page for which the first hit was left out; empty: none was
 
   bool complete() const {
     for (const TierSearch& tier : tiers) {
-      if (tier.truncated) return false;
+      if (tier.truncated || tier.unnamed != 0) return false;
     }
     return true;
   }
@@ -74,6 +76,7 @@ struct TierCounters {
   std::atomic<std::uint64_t> recalls{0};
   std::atomic<std::uint64_t> hits{0};
   std::atomic<std::uint64_t> truncated{0};
+  std::atomic<std::uint64_t> unnamed{0};
   std::atomic<std::uint64_t> pages_read{0};
   std::atomic<std::uint64_t> pages_hit{0};
   Latencies latencies;

@@ -9,9 +9,12 @@
 //  (1) Visibility moves in LSN order: a recall that begins when `visible` is V shows exactly the versions
 //      with key < V that nothing with key < V replaced or forgot, each once.
 //  (2) A memory is shown by the hot graph before the queue lets go of it; recalls read the queue first.
-//  (3) A slot is taken out of the graph only after every recall that could count it has ended.
+//  (3) A slot is taken out of the graph only after every recall that began before its memory was replaced,
+//      forgotten or moved has ended, and used again only when every recall that found it there has.
 //  (4) A memory that moves is shown in its new tier before its old one lets go of it: the copy there is dead
-//      for snapshots from `visible` as of the move on, and goes when no older recall is left.
+//      for snapshots from `visible` as of the move on, and goes when no older recall is left. (Until
+//      something is stored, a recall that begins after the move has a snapshot below that too: it may find
+//      both.)
 //  (5) In the child of a fork every call throws, and nothing touches the files.
 #pragma once
 
@@ -294,6 +297,7 @@ class Store {
   void finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories);
   void publish(PendingMemory& memory);
   void retire_dead();
+  void retire_all_dead();
   void reclaim();
 
   // inspect.cpp

@@ -2,82 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <map>
 #include <random>
 #include <string>
-#include <thread>
 
 #include "base/error.h"
-#include "engine/store.h"
-#include "engine/temporary_folder.h"
+#include "engine/tiers_testing.h"
 
 namespace engram::engine {
 namespace {
-
-constexpr std::size_t kDimensions = 8;
-constexpr double kHour = 3600;
-using Point = std::array<float, kDimensions>;
-using Points = std::map<std::string, Point>;
-
-Options in(const TemporaryFolder& folder) {
-  Options options;
-  options.folder = folder.path() / "store";
-  options.dim = kDimensions;
-  options.metric = hnsw::Metric::kL2;
-  options.threads = 2;
-  options.sync = wal::Sync::kNever;
-  options.half_life = kHour;
-  options.moving_ram_bytes = 4096;  // a dozen memories: larger moves build in a file
-  return options;
-}
-
-void drain(Store& store) {
-  for (;;) {
-    const Queue::Batch batch = store.take(256, Seconds(0));
-    if (batch.chunks.empty()) return;
-    store.sync_for(batch);
-    store.index(batch);
-  }
-}
-
-std::unique_ptr<Store> open(const Options& options) {
-  auto store = std::make_unique<Store>(FileSystem::system(), options);
-  store->recover([&] { drain(*store); });
-  return store;
-}
-
-void put(Store& store, std::string_view id, const Point& point, double now = 0) {
-  Entry entry;
-  entry.id = id;
-  entry.vector = reinterpret_cast<const std::byte*>(point.data());
-  entry.confidence = 0.5;
-  entry.created_at = now;
-  std::vector<std::byte> payload;
-  encode(entry, kDimensions, payload);
-  store.put(std::move(payload), std::nullopt, std::nullopt);
-}
-
-Point random_point(std::mt19937_64& random) {
-  Point point;
-  for (float& x : point) x = std::uniform_real_distribution<float>(-1, 1)(random);
-  return point;
-}
-
-// Moves these, as far as they are indexed.
-MoveReport move(Store& store, const std::vector<std::string>& ids, Tier to) {
-  std::vector<std::uint64_t> keys;
-  for (const std::string& id : ids) keys.push_back(store.key(id).value());
-  const std::vector<Tier> targets(keys.size(), to);
-  return store.move(keys, targets, {.catalog_lsn = store.indexed_lsn()});
-}
-
-std::vector<std::string> names(int begin, int end) {
-  std::vector<std::string> ids;
-  for (int i = begin; i < end; ++i) ids.push_back("id" + std::to_string(i));
-  return ids;
-}
 
 // The tier of each memory, by a recall of all of them; fails when one comes twice or at a wrong distance.
 std::map<std::string, Tier> seen(const Store& store, const Points& model, const Point& cue) {
@@ -124,7 +58,7 @@ struct Filled {
 
   explicit Filled(int count = 60) {
     for (const std::string& id : names(0, count)) replace(id);
-    drain(*store);
+    index_all(*store);
   }
   void replace(const std::string& id) { put(*store, id, model[id] = random_point(random)); }
   void reopen() {
@@ -177,7 +111,7 @@ TEST(Tiers, WhatIsReplacedOrForgottenInALowerTierStaysSo) {
   expect_same(*filled.store, filled.model, {});
   filled.reopen();  // from the log
   expect_same(*filled.store, filled.model, {});
-  drain(*filled.store);
+  index_all(*filled.store);
   filled.store->checkpoint();
   filled.reopen();  // from the file of dead rows
   expect_same(*filled.store, filled.model, {});
@@ -198,7 +132,7 @@ TEST(Tiers, OnlyWhatIsCurrentIndexedAndInTheCatalogMoves) {
   EXPECT_EQ(report.moved[0][1], 1u);
   EXPECT_EQ(move(store, {"id1"}, Tier::kWarm).stayed, 1u);
   expect_same(store, filled.model, {});
-  drain(store);
+  index_all(store);
   EXPECT_EQ(move(store, names(0, 10), Tier::kCold).moved[0][2], 9u);
   expect_same(store, filled.model, {});
 }
@@ -243,7 +177,7 @@ TEST(Tiers, CompactionKeepsOnDiskWhatWasPromotedSinceTheLastCheckpoint) {
   filled.reopen();
   expect_same(*filled.store, filled.model, {});
   move(*filled.store, names(0, 10), Tier::kHot);
-  drain(*filled.store);
+  index_all(*filled.store);
   filled.store->checkpoint();
   EXPECT_EQ(filled.store->compact({}).dropped, 10u);
   filled.reopen();
@@ -258,7 +192,7 @@ TEST(Tiers, APromotionThatWasReplacedIsForgottenWithItsSegment) {
   for (const std::string& id : names(0, 20)) filled.replace(id);
   EXPECT_EQ(filled.store->compact({}).dropped, 20u);
   // A segment of fewer rows that may take the index of the one that went.
-  drain(*filled.store);
+  index_all(*filled.store);
   move(*filled.store, names(0, 2), Tier::kWarm);
   EXPECT_EQ(filled.store->compact({}).rewritten, 0u);
   expect_same(*filled.store, filled.model, {});
@@ -307,69 +241,6 @@ TEST(Tiers, RandomOperationsAgreeWithAMapWhateverMoves) {
   expect_same(*filled.store, filled.model, {});
 }
 
-// Two threads store and forget their own ids, one indexes, one moves and compacts, and each recall must show
-// every settled memory exactly once.
-TEST(Tiers, RecallsDuringMovesSeeEveryMemoryExactlyOnce) {
-  constexpr int kIds = 64;
-  constexpr int kRounds = 300;
-  constexpr int kMoves = 15;
-  const TemporaryFolder folder;
-  const std::unique_ptr<Store> store = open(in(folder));
-  for (int i = 0; i < kIds; ++i) put(*store, "id" + std::to_string(i), {static_cast<float>(i)});
-  drain(*store);
-  std::atomic<bool> stop{false};
-  std::atomic<int> moves{0};
-  std::vector<std::thread> threads;
-  threads.emplace_back([&] {
-    while (!stop) {
-      const Queue::Batch batch = store->take(8, Seconds(0.001));
-      if (batch.chunks.empty()) continue;
-      store->sync_for(batch);
-      store->index(batch);
-    }
-  });
-  threads.emplace_back([&] {
-    std::mt19937_64 random(3);
-    while (!stop) {
-      const TierTable table = store->tier_table(0);
-      std::vector<Tier> targets;
-      for (std::size_t i = 0; i < table.keys.size(); ++i)
-        targets.push_back(static_cast<Tier>(random() % kTiers));
-      store->move(table.keys, targets, {.catalog_lsn = store->indexed_lsn()});
-      if (random() % 4 == 0) store->compact({});
-      if (random() % 4 == 0) store->checkpoint();
-      ++moves;
-    }
-  });
-  for (int r = 0; r < 2; ++r) {
-    threads.emplace_back([&] {
-      const Point cue{};
-      while (!stop) {
-        std::map<std::string, float> found;
-        for (const Found& hit : store->recall(cue.data(), {.k = kIds + 10}).hits) {
-          EXPECT_TRUE(found.emplace(hit.id, hit.distance).second) << hit.id << " came twice";
-        }
-        found.erase("transient");  // between its being stored and forgotten
-        EXPECT_EQ(found.size(), static_cast<std::size_t>(kIds));
-        if (testing::Test::HasFailure()) stop = true;
-      }
-    });
-  }
-  for (int round = 0; (round < kRounds || moves < kMoves) && !stop; ++round) {
-    const int i = round * 7 % kIds;
-    put(*store, "id" + std::to_string(i), {static_cast<float>(i), static_cast<float>(round)});
-    put(*store, "transient", {1000});
-    store->forget("transient", std::nullopt);
-    const std::string other = "id" + std::to_string(round * 11 % kIds);
-    EXPECT_TRUE(store->get(other, 0).has_value()) << other;
-  }
-  stop = true;
-  for (std::thread& thread : threads) thread.join();
-  drain(*store);
-  store->verify();
-  EXPECT_EQ(store->size(), static_cast<std::size_t>(kIds));
-}
-
 TEST(Tiers, ActivationDecaysIsTouchedByRecallAndGetAndSurvivesMovesAndReopening) {
   Filled filled(30);
   const auto activation_of = [&](const std::string& id, double now) {
@@ -393,7 +264,7 @@ TEST(Tiers, ActivationDecaysIsTouchedByRecallAndGetAndSurvivesMovesAndReopening)
   move(*filled.store, {"id3"}, Tier::kHot);
   EXPECT_FLOAT_EQ(activation_of("id3", 3 * kHour), 1.875);
   put(*filled.store, "id3", filled.model["id3"], 4 * kHour);  // stored again: touched, not begun anew
-  drain(*filled.store);
+  index_all(*filled.store);
   EXPECT_FLOAT_EQ(activation_of("id3", 4 * kHour), 1.9375);
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
@@ -47,6 +48,8 @@ using BareField = FieldOf<BareNodes>;
 
 // The least links a node gets, where there are as many to link to.
 inline constexpr std::size_t kFewLinks = 4;
+
+using Clock = std::chrono::steady_clock;
 
 struct Graph::Impl {
   Impl(const Options& options, Backing* backing);
@@ -104,7 +107,7 @@ struct Graph::Impl {
   void adopt_neighbours(Slot dying, Scratch& scratch);
 
   // reorder.cpp
-  bool settle(std::size_t patience);
+  bool settle(Clock::duration patience);
   std::unique_ptr<Graph> laid_out(std::vector<Slot>& place, Backing* backing) const;
 
   // reach.cpp

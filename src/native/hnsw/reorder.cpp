@@ -2,8 +2,8 @@
 // left no gaps.
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
-#include <limits>
 #include <mutex>
 #include <vector>
 
@@ -38,10 +38,10 @@ std::vector<Slot> walk_order(const Graph::Impl& graph) {
 
 }  // namespace
 
-// Does all that retired slots leave to be done. Nobody inserts or retires meanwhile. Waits for searches until
-// it has looked `patience` times in vain; false when that was not enough.
-bool Graph::Impl::settle(std::size_t patience) {
-  for (std::size_t looks = 0; looks < patience; ++looks) {
+// Does all that retired slots leave to be done. Nobody inserts or retires meanwhile. Waits for searches and
+// pins until nothing has gone on for `patience`; false when that was not enough.
+bool Graph::Impl::settle(Clock::duration patience) {
+  for (Clock::time_point went_on = Clock::now(); Clock::now() - went_on < patience;) {
     {
       const Epochs::Pin pin = epochs.pin();
       const Scratches::Lease scratch = scratches.lend();
@@ -51,7 +51,7 @@ bool Graph::Impl::settle(std::size_t patience) {
       if (retired.empty() && upkeep.phase == Upkeep::Phase::kIdle) return true;
       const bool waits =
           upkeep.phase == Upkeep::Phase::kBeforeSweep || upkeep.phase == Upkeep::Phase::kAfterSweep;
-      if (!waits) looks = 0;
+      if (!waits) went_on = Clock::now();
     }
     std::this_thread::yield();
   }
@@ -59,13 +59,14 @@ bool Graph::Impl::settle(std::size_t patience) {
 }
 
 std::unique_ptr<Graph> Graph::in_walk_order() {
-  impl_->settle(std::numeric_limits<std::size_t>::max());
+  impl_->settle(Clock::duration::max());
   std::vector<Slot> place;
   return impl_->laid_out(place, nullptr);
 }
 
 bool Graph::settle() {
-  constexpr std::size_t kPatience = 1000;
+  // A recall holds a pin from its beginning to its end, which may be a few reads of a disk away.
+  constexpr std::chrono::milliseconds kPatience{20};
   return impl_->settle(kPatience);
 }
 

@@ -27,8 +27,7 @@ std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t 
   if (k == 0) return 0;
   ef = std::max(ef, k);
   const Scratches::Lease scratch = scratches.lend();
-  const AtSnapshot at{nodes, snapshot,
-                      snapshot != kNow && youngest.load(std::memory_order_acquire) > snapshot};
+  AtSnapshot at{nodes, snapshot, snapshot != kNow && youngest.load(std::memory_order_acquire) > snapshot};
   // Counters and slots change at different instants, so hits are tested one by one all the same.
   const AtSnapshot holds{nodes, snapshot, snapshot != kNow};
   if (filter != nullptr) {
@@ -41,6 +40,7 @@ std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t 
       alive.load(std::memory_order_acquire) + free_count.load(std::memory_order_acquire) == slots) {
     const std::size_t found = Search(*this, *scratch, vector, k, ef, slots, Everything{}, 1).run(holds, out);
     if (found == k) return found;
+    at.some_younger = snapshot != kNow;  // what was inserted meanwhile may have been in the way
   }
   return Search(*this, *scratch, vector, k, ef, slots, at, kShareAtSnapshot).run(holds, out);
 }

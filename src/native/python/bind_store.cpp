@@ -269,7 +269,8 @@ py::dict searched(const engine::Recalled& recalled) {
   for (std::size_t tier = 0; tier < engine::kTiers; ++tier) {
     const engine::TierSearch& did = recalled.tiers[tier];
     if (!did.asked) continue;
-    tiers[engine::kTierNames[tier]] = py::make_tuple(did.searched, did.found, did.elapsed_us, did.truncated);
+    tiers[engine::kTierNames[tier]] =
+        py::make_tuple(did.searched, did.found, did.elapsed_us, did.truncated, did.unnamed);
   }
   return tiers;
 }
@@ -294,6 +295,11 @@ void bind_found(py::module_& module) {
                                return column(r, [](const Found& f) { return py::str(name_of(f.tier)); });
                              })
       .def_property_readonly("complete", &Recalled::complete)
+      .def_property_readonly("damage",
+                             [](const Recalled& r) -> py::object {
+                               if (r.damage.empty()) return py::none();
+                               return py::str(r.damage);
+                             })
       .def_property_readonly("searched", &searched);
 }
 

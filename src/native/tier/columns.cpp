@@ -109,8 +109,11 @@ void ColumnSegment::will_need(std::span<const Row> rows) const {
     file.advise(place(Section::kKeys, row, sizeof(std::uint64_t)), sizeof(std::uint64_t), Advice::kWillNeed);
   }
   for (const Row row : rows) {
-    const format::Extent extent = id_extent(row, tag(row));
-    if (extent.bytes != 0) file.advise(extent.offset, extent.bytes, Advice::kWillNeed);
+    try {
+      const format::Extent extent = id_extent(row, tag(row));
+      if (extent.bytes != 0) file.advise(extent.offset, extent.bytes, Advice::kWillNeed);
+    } catch (const CorruptionError&) {  // whoever reads it is told
+    }
   }
 }
 
