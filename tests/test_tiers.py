@@ -155,7 +155,7 @@ def test_a_memory_whose_id_is_damaged_is_left_out_of_recalls_which_say_so(
         [again] = store.recall_many(vectors(1), k=COUNT, ef=4 * COUNT)
         assert again.ids == found.ids
         assert store.stats()["tiers"][name]["unnamed"] == 2 * unnamed
-        [told] = [record for record in caplog.records if record.event == "recall.damaged"]
+        [told] = [record for record in caplog.records if getattr(record, "event", None) == "recall.damaged"]
         assert segment.name in told.getMessage()
         with pytest.raises(engram.CorruptionError, match=segment.name):
             store.verify()
