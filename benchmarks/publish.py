@@ -23,6 +23,7 @@ from benchmarks.filter import report as filtered
 from benchmarks.log import cli as log
 from benchmarks.native import cli as native
 from benchmarks.queue import report as queue
+from benchmarks.tiers import report as tiers
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 _SHEETS: dict[str, Callable[[dict[str, Any]], list[Sheet]]] = {
@@ -33,6 +34,7 @@ _SHEETS: dict[str, Callable[[dict[str, Any]], list[Sheet]]] = {
     "log": log.sheets,
     "queue": queue.sheets,
     "native": native.sheets,
+    "tiers": tiers.sheets,
 }
 
 
