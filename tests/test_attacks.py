@@ -61,7 +61,7 @@ def test_a_vector_that_turns_bad_during_the_call_is_not_stored(tmp_path: Path) -
 
         with pytest.raises(engram.InvalidVector, match="2999") as refused:
             store.store_many([str(row) for row in range(3000)], vectors, progress=spoil)
-        assert len(store) == refused.value.stored  # type: ignore[attr-defined]
+        assert len(store) == refused.value.stored
         store.verify()
 
 

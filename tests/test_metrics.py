@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
+import time
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 
 import engram
 from engram import metrics
+from engram._prober import Prober
 
 DIM = 8
 
@@ -78,6 +82,33 @@ def test_the_probe_can_be_turned_off(folder: Path, rng: np.random.Generator) -> 
         assert store._parts.prober._thread is None
 
 
+@pytest.mark.parametrize("error", [MemoryError, SystemExit, KeyboardInterrupt])
+def test_a_probe_that_fails_is_followed_by_the_next(error: type[BaseException]) -> None:
+    probed = threading.Event()
+
+    class Failing:
+        """A native store whose first probe fails."""
+
+        def __init__(self) -> None:
+            self.probes = 0
+
+        def probe(self, timeout: float) -> float | None:
+            self.probes += 1
+            if self.probes == 1:
+                raise error("no probe")
+            probed.set()
+            return None
+
+        def stop_probing(self) -> None:
+            pass
+
+    native: Any = Failing()
+    prober = Prober(native, 1.0)
+    prober.start()
+    assert probed.wait(30)
+    prober.stop()
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan"), "all", None])
 def test_a_share_that_is_none_is_refused(share: Any) -> None:
     with pytest.raises(engram.InvalidInput, match="recall_probe"):
@@ -109,13 +140,82 @@ def test_a_closed_store_has_nothing_to_tell_and_is_not_kept_alive(folder: Path) 
     registry = prometheus_client.CollectorRegistry()
     store = engram.open(folder, DIM)
     metrics.prometheus(store, registry)
-    assert registry.get_sample_value("engram_memories") == 0
+    named = {"store": str(folder)}
+    assert registry.get_sample_value("engram_memories", named) == 0
 
     store.close()
-    assert registry.get_sample_value("engram_memories") is None
+    assert registry.get_sample_value("engram_memories", named) is None
+    with engram.open(folder) as again:  # under the same name
+        metrics.prometheus(again, registry)
+        assert registry.get_sample_value("engram_memories", named) == 0
+    kept = weakref.ref(store)
     del store
     gc.collect()
-    assert registry.get_sample_value("engram_memories") is None
+    assert kept() is None
+    assert prometheus_client.generate_latest(registry) == b""
+
+
+def test_stores_of_one_registry_share_each_metric_and_are_told_apart(tmp_path: Path) -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    registry = prometheus_client.CollectorRegistry()
+    with engram.open(tmp_path / "a", DIM) as one, engram.open(tmp_path / "b", DIM) as other:
+        one.store("m", np.ones(DIM))
+        collector = metrics.prometheus(one, registry)
+        assert metrics.prometheus(other, registry, labels={"tenant": "x"}) is collector
+        assert metrics.prometheus(one, registry) is collector  # is told of already
+
+        text = prometheus_client.generate_latest(registry).decode()
+        of_one = {"store": str(tmp_path / "a"), "tenant": ""}
+        of_other = {"store": str(tmp_path / "b"), "tenant": "x"}
+        assert registry.get_sample_value("engram_memories", of_one) == 1
+        assert registry.get_sample_value("engram_memories", of_other) == 0
+        assert registry.get_sample_value("engram_store_seconds_count", of_one) == 1
+
+        collector.remove(one)
+        assert registry.get_sample_value("engram_memories", {**of_one}) is None
+        assert registry.get_sample_value("engram_memories", of_other) == 0
+        registry.unregister(collector)
+        assert prometheus_client.generate_latest(registry) == b""
+
+    described = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
+    assert sorted(described) == sorted(set(described))
+    samples = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert sorted(samples) == sorted(set(samples))
+
+
+def test_stores_that_could_not_be_told_apart_are_refused() -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    registry = prometheus_client.CollectorRegistry()
+    with engram.open(None, DIM) as one, engram.open(None, DIM) as other:
+        metrics.prometheus(one, registry)
+        with pytest.raises(engram.InvalidInput, match="same labels"):
+            metrics.prometheus(other, registry)
+        with pytest.raises(engram.InvalidInput, match="already, under the labels"):
+            metrics.prometheus(one, registry, labels={"tenant": "x"})
+        metrics.prometheus(other, registry, labels={"store": "second"})
+        for name in ("le", "__x", "a b", ""):
+            with pytest.raises(engram.InvalidInput, match="label"):
+                metrics.prometheus(other, registry, labels={name: "x"})
+        assert registry.get_sample_value("engram_memories", {"store": "in RAM"}) == 0
+        assert registry.get_sample_value("engram_memories", {"store": "second"}) == 0
+
+
+def test_the_measured_recall_is_told_with_its_interval(folder: Path, rng: np.random.Generator) -> None:
+    prometheus_client = pytest.importorskip("prometheus_client")
+    registry = prometheus_client.CollectorRegistry()
+    vectors = rng.standard_normal((100, DIM)).astype(np.float32)
+    with engram.open(folder, DIM, fsync="never", config=engram.Config(recall_probe=1.0)) as store:
+        store.store_many([str(row) for row in range(100)], vectors)
+        metrics.prometheus(store, registry, labels={"store": "s"})
+        assert registry.get_sample_value("engram_recall_at_10", {"store": "s"}) is None
+        deadline = time.monotonic() + 60
+        while not store.stats()["recall_at_10"]["cues"]:
+            assert time.monotonic() < deadline
+            store.recall(vectors[0])
+        store._parts.prober.stop()
+        told = store.stats()["recall_at_10"]
+        for key, name in (("recall", ""), ("low", "_low"), ("high", "_high"), ("cues", "_cues")):
+            assert registry.get_sample_value(f"engram_recall_at_10{name}", {"store": "s"}) == told[key]
 
 
 def test_opentelemetry_observes_what_stats_tells(used: engram.MemoryStore) -> None:

@@ -243,6 +243,8 @@ class Misbehaving:
     ("answer", "told"),
     [
         (ZeroDivisionError("division by zero"), "division by zero"),
+        (SystemExit("leave"), "leave"),
+        (KeyboardInterrupt("stop"), "stop"),
         (None, "Misbehaving.. returned None.*engram.Plan"),
         ((np.arange(3), np.zeros(3)), "engram.Plan"),
         (Plan(np.arange(3), np.zeros(2, int)), "3 keys and 2 tiers"),
@@ -258,9 +260,12 @@ def test_a_policy_that_fails_is_reported_and_the_store_goes_on(folder: Path, ans
     policy = Misbehaving(answer)
     with open_filled(folder, config(policy, interval="10ms"), 50) as store:
         at_first = everything(store)
-        with pytest.raises((engram.EngramError, ZeroDivisionError), match=told):
+        with pytest.raises(
+            (engram.EngramError, ZeroDivisionError, SystemExit, KeyboardInterrupt), match=told
+        ):
             store.migrate()
-        wait_for(lambda: store.stats()["migrations"]["failures"] >= 2)  # its thread lives on
+        wait_for(lambda: store.stats()["migrations"]["failures"] >= 3)
+        assert store.stats()["migrations"]["alive"]
         assert told.split(".")[0].split(" ")[0] in store.stats()["migrations"]["trouble"]
         assert store.stats()["migrations"]["last"][-1]["error"]
         assert everything(store) == at_first
@@ -269,6 +274,40 @@ def test_a_policy_that_fails_is_reported_and_the_store_goes_on(folder: Path, ans
         wait_for(lambda: store.stats()["migrations"]["trouble"] is None)
         store.store("after", np.ones(DIM))
         assert "after" in store
+
+
+def test_a_clock_that_ends_its_thread_is_reported_and_the_store_goes_on(folder: Path, clock: Time) -> None:
+    class Leaving(Time):
+        def __call__(self) -> float:
+            if threading.current_thread().name == "engram-migrator" and self.now < 0:
+                raise SystemExit("leave")
+            return abs(self.now)
+
+    leaving = Leaving()
+    with open_filled(folder, config(Everything(Tier.COLD), leaving, "10ms"), 50) as store:
+        leaving.now = -leaving.now
+        failed = store.stats()["migrations"]["failures"]
+        wait_for(lambda: store.stats()["migrations"]["failures"] >= failed + 2)
+        assert store.stats()["migrations"]["trouble"] == "leave"
+        leaving.now = -leaving.now
+        wait_for(lambda: store.stats()["migrations"]["trouble"] is None)
+
+
+def test_a_load_that_waits_for_a_migration_goes_on_when_that_fails_at_once(folder: Path) -> None:
+    """The indexer waits while the hot tier is far over its budget: a failure must end that."""
+
+    class Silent(Time):
+        def __call__(self) -> float:
+            if threading.current_thread().name == "engram-migrator":
+                raise SystemExit("leave")
+            return self.now
+
+    policy = ActivationPolicy(hot_bytes="80KB", warm_bytes="80KB")
+    with engram.open(folder, DIM, fsync="never", config=config(policy, Silent(), "1h")) as store:
+        for batch in range(4):
+            store.store_many([f"{batch}-{row}" for row in range(_BATCH[1])], vectors(_BATCH[1]))
+        assert store.wait_indexed(timeout=30)
+        assert store.stats()["migrations"]["failures"] > 0
 
 
 def test_unknown_keys_are_counted_and_passed_over(folder: Path) -> None:

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 
 class EngramError(Exception):
-    """The base of every error Engram raises. A refused call has changed nothing."""
+    """The base of every error Engram raises. A refused call has changed nothing.
+
+    Attributes
+    ----------
+    stored : of a `store_many` that it ended, how many rows are stored all the same; None of anything else
+    """
+
+    stored: int | None = None
 
 
 class InvalidInput(EngramError, ValueError):
@@ -60,6 +67,11 @@ class CorruptionError(EngramError):
         super().__init__(message)
         self.file = file
         self.offset = offset
+
+
+def note_stored(error: BaseException, rows: int) -> None:
+    """Has an error that ends a `store_many` tell how many rows are stored: also one that is not Engram's."""
+    error.__dict__["stored"] = rows
 
 
 for _each in list(globals().values()):

@@ -27,7 +27,7 @@ class Lifetime:
         self._path = path
         self._dim = parts.native.dim
         self._metric = parts.native.metric
-        self._until = Waits(parts.native, parts.indexer)
+        self._until = Waits(parts)
         self._state: Literal["open", "closed", "forked"] = "open"
         self._closing = threading.RLock()  # the program's clock is asked meanwhile, and may close as well
         self._shut = weakref.finalize(self, Parts.shut, parts)  # when dropped, and at the interpreter's exit
@@ -40,9 +40,16 @@ class Lifetime:
         ----------
         drain : wait until all stored so far is indexed, and take a checkpoint when much was stored since the
             last (False: leave that to the next `open`)
+
+        Raises
+        ------
+        EngramError
+            It is called from within the store's own work (by its policy, say), which it would wait for.
         """
         if self._state == "forked":
             return  # the parent's to close
+        if self._shut.alive:
+            self._parts.refuse_inside()
         with self._closing:
             if not self._shut.alive:
                 return
@@ -60,7 +67,7 @@ class Lifetime:
             tell(logging.INFO, "store.closed", f"{self} was closed")
 
     def __enter__(self) -> Self:
-        self._check_open()
+        self.check_open()
         return self
 
     def __exit__(
@@ -83,6 +90,10 @@ class Lifetime:
         return self._metric
 
     @property
+    def closed(self) -> bool:
+        return self._state != "open"
+
+    @property
     def read_only(self) -> bool:
         return self._parts.read_only
 
@@ -96,7 +107,8 @@ class Lifetime:
 
     # -- inside
 
-    def _check_open(self) -> None:
+    def check_open(self) -> None:
+        """Raises StoreClosed, or EngramError in the child of a fork."""
         if self._state == "open":
             return
         if self._state == "forked":

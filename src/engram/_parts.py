@@ -10,9 +10,10 @@ from . import _native
 from ._checks import check_word
 from ._clock import Clock
 from ._durations import parse_duration
-from ._errors import CorruptionError
+from ._errors import CorruptionError, EngramError
 from ._prober import Prober
 from ._sizes import Size, parse_size
+from ._turns import INSIDE
 from .catalog import Catalog
 from .catalog_open import open_catalog
 from .checkpoints import Checkpoints
@@ -43,6 +44,16 @@ class Parts:
     migrator: Migrator
     prober: Prober
     read_only: bool
+
+    def refuse_inside(self) -> None:
+        """Raises where a call that waits for indexing or migrating would wait for its own thread."""
+        if self.is_inside:
+            raise EngramError(INSIDE)
+
+    @property
+    def is_inside(self) -> bool:
+        """Whether this thread is at work for the store, and the program's code was called from there."""
+        return self.migrator.is_here or self.indexer.is_here
 
     def shut(self) -> None:
         """Ends the threads and closes the files; what is not indexed yet stays in the log.

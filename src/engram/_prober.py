@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 
@@ -43,8 +44,9 @@ class Prober:
         while not self._stopping.is_set():
             try:
                 cost = self._store.probe(_WAIT_SECONDS)
-            except Exception as error:  # such as short memory: the store goes on without being measured
-                tell(logging.WARNING, "probe.failed", f"the recall probe failed: {error}", error=error)
+            except BaseException as error:  # such as short memory: the store goes on without being measured
+                with contextlib.suppress(BaseException):  # of a log handler
+                    tell(logging.WARNING, "probe.failed", f"the recall probe failed: {error}", error=error)
                 cost = _WAIT_SECONDS
             if cost is not None:
                 self.seconds += cost

@@ -1,64 +1,115 @@
-"""The collector that `engram.metrics.prometheus` registers."""
+"""The collector that `engram.metrics.prometheus` registers: one a registry, for all stores it tells about."""
 
 from __future__ import annotations
 
+import re
+import threading
 import weakref
 from collections.abc import Iterator
 from typing import Any
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.registry import Collector, CollectorRegistry
 
-from . import _native
-from ._errors import StoreClosed
-from .metrics import _FIGURES, _SECONDS, _TIMES, stats_of
+from ._errors import InvalidInput, StoreClosed
+from .metrics import _FIGURES, _RECALL, _SECONDS, _TIMES, stats_of
 from .store import MemoryStore
 
+_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
+_OWN_LABELS = ("le", "quantile")  # Prometheus' own
 
-class StoreCollector(Collector):  # type: ignore[misc]
-    """Metric families of one store, read when they are asked for."""
+_collectors: weakref.WeakKeyDictionary[CollectorRegistry, StoresCollector] = weakref.WeakKeyDictionary()
+_finding = threading.Lock()
 
-    def __init__(self, store: weakref.ref[MemoryStore], labels: dict[str, str]) -> None:
-        self._store = store
-        self._names = list(labels)
-        self._values = list(labels.values())
+
+def collector_of(registry: CollectorRegistry) -> StoresCollector:
+    """The one of a registry; registered, again if it had been taken out."""
+    with _finding:
+        collector = _collectors.setdefault(registry, StoresCollector())
+        registry.register(collector)  # which, of what names no metric beforehand, may be done twice
+    return collector
+
+
+class StoresCollector(Collector):  # type: ignore[misc]
+    """Metric families of some stores, read when they are asked for; from any thread.
+
+    One for all of them: a metric of several stores is told once, with a label that says whose each value is.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._labels: weakref.WeakKeyDictionary[MemoryStore, dict[str, str]] = weakref.WeakKeyDictionary()
+
+    def add(self, store: MemoryStore, labels: dict[str, str]) -> None:
+        """Tells of a store from now on, under these labels."""
+        labels = {_checked(name): str(value) for name, value in labels.items()}
+        with self._lock:
+            for other, taken in self._labels.items():
+                if other is store and taken != labels:
+                    raise InvalidInput(
+                        f"{store} is told of in this registry already, under the labels {taken}; leave out "
+                        "the second call, or remove() it first"
+                    )
+                if other is not store and taken == labels and not other.closed:
+                    raise InvalidInput(
+                        f"{other} is told of in this registry under the same labels {labels}; give the "
+                        'second store others: labels={"store": "a name"}'
+                    )
+            self._labels[store] = labels
+
+    def remove(self, store: MemoryStore) -> None:
+        """Tells no more of a store."""
+        with self._lock:
+            self._labels.pop(store, None)
 
     def collect(self) -> Iterator[Metric]:
-        store = self._store()
-        stats = stats_of(store)
-        if store is None or stats is None:
+        with self._lock:
+            known = list(self._labels.items())
+        names = sorted({name for _, labels in known for name in labels})
+        told = [
+            ([labels.get(name, "") for name in names], stats, histograms)
+            for store, labels in known
+            for stats, histograms in _read(store)
+        ]
+        if not told:
             return
-        yield self._gauge("memories", "Memories held", stats["memories"])
         for figure in _FIGURES:
             family = CounterMetricFamily if figure.counts else GaugeMetricFamily
-            metric = family(f"engram_{figure.name}", figure.help, labels=self._names)
-            metric.add_metric(self._values, stats[figure.part][figure.key])
+            metric = family(f"engram_{figure.name}", figure.help, labels=names)
+            for values, stats, _ in told:
+                metric.add_metric(values, figure.of(stats))
             yield metric
-        try:
-            histograms = store.histograms()
-        except StoreClosed:
-            return
         for name, help in _TIMES.items():
-            yield self._histogram(name, help, histograms[name])
-        yield from self._recall(stats["recall_at_10"])
+            metric = HistogramMetricFamily(f"engram_{name}_seconds", help, labels=names)
+            for values, _, histograms in told:
+                seen = histograms[name]
+                buckets = [(repr(end * _SECONDS), count) for end, count in seen.buckets]
+                metric.add_metric(values, [*buckets, ("+Inf", seen.count)], seen.sum * _SECONDS)
+            yield metric
+        for key, (name, help) in _RECALL.items():
+            metric = GaugeMetricFamily(f"engram_{name}", help, labels=names)
+            for values, stats, _ in told:
+                if stats["recall_at_10"]["recall"] is not None:
+                    metric.add_metric(values, stats["recall_at_10"][key])
+            yield metric
 
     def describe(self) -> Iterator[Metric]:
         return iter(())  # registering asks no store
 
-    def _gauge(self, name: str, help: str, value: float) -> Metric:
-        gauge = GaugeMetricFamily(f"engram_{name}", help, labels=self._names)
-        gauge.add_metric(self._values, value)
-        return gauge
 
-    def _histogram(self, name: str, help: str, seen: _native.Histogram) -> Metric:
-        buckets = [(repr(end * _SECONDS), count) for end, count in seen.buckets]
-        family = HistogramMetricFamily(f"engram_{name}_seconds", help, labels=self._names)
-        family.add_metric(self._values, [*buckets, ("+Inf", seen.count)], seen.sum * _SECONDS)
-        return family
+def _read(store: MemoryStore) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """What it tells; nothing when it is closed."""
+    stats = stats_of(store)
+    try:
+        return [] if stats is None else [(stats, store.histograms())]
+    except StoreClosed:
+        return []
 
-    def _recall(self, recall: dict[str, Any]) -> Iterator[Metric]:
-        if recall["recall"] is None:
-            return
-        yield self._gauge("recall_at_10", "Measured recall at 10", recall["recall"])
-        yield self._gauge("recall_at_10_low", "Lower end of its 95 % confidence interval", recall["low"])
-        yield self._gauge("recall_at_10_high", "Upper end of its 95 % confidence interval", recall["high"])
+
+def _checked(name: str) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or name.startswith("__") or name in _OWN_LABELS:
+        raise InvalidInput(
+            f"the label {name!r} is none that Prometheus takes; give letters, digits and underscores, and "
+            "neither le nor quantile"
+        )
+    return name

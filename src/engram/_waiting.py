@@ -6,9 +6,8 @@ import math
 import time
 from collections.abc import Iterator
 
-from . import _native
 from ._errors import EngramError
-from .indexer import Indexer
+from ._parts import Parts
 
 _SLICE = 0.1  # seconds
 
@@ -25,16 +24,18 @@ def slices(timeout: float | None, most: float = _SLICE) -> Iterator[float]:
 class Waits:
     """Until a record, named by its LSN (below 0: none), is durable or indexed; from any thread."""
 
-    def __init__(self, native: _native.Store, indexer: Indexer) -> None:
-        self._native = native
-        self._indexer = indexer
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._native = parts.native
+        self._indexer = parts.indexer
 
     def durable(self, lsn: int, timeout: float | None) -> bool:
         """Syncs the log where the mode would not; False when `timeout` passed before."""
         return lsn < 0 or any(self._native.wait_durable(lsn, seconds) for seconds in slices(timeout))
 
     def indexed(self, lsn: int, timeout: float | None) -> bool:
-        """False when `timeout` passed before; an EngramError when indexing fails."""
+        """False when `timeout` passed before; an EngramError when that fails or waits for this thread."""
+        self._parts.refuse_inside()
         if lsn < 0:
             return True
         for seconds in slices(timeout):

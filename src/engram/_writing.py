@@ -6,15 +6,14 @@ import functools
 from collections.abc import Callable
 from typing import TypeVar
 
-from . import _native
 from ._clock import Clock
 from ._errors import QueueFull
-from ._parts import Fsync
+from ._parts import Fsync, Parts
 from ._rows import Rows
+from ._turns import INSIDE
 from ._vectors import Vector
 from ._waiting import slices
 from .config import Config
-from .indexer import Indexer
 
 # How long a call keeps its place in the line for room. An indexer that fails or dies ends that at once, but
 # for calls that join the line in that very moment.
@@ -28,9 +27,10 @@ Progress = Callable[[int, int], object]
 class Writer:
     """One memory or many, checked before, into the store; from any thread."""
 
-    def __init__(self, native: _native.Store, indexer: Indexer, config: Config, clock: Clock) -> None:
-        self._native = native
-        self._indexer = indexer
+    def __init__(self, parts: Parts, config: Config, clock: Clock) -> None:
+        self._parts = parts
+        self._native = parts.native
+        self._indexer = parts.indexer
         self._config = config
         self._sync = config.indexing == "sync"
         self._clock = clock
@@ -92,6 +92,9 @@ class Writer:
             try:
                 return put(seconds)
             except QueueFull:
+                if self._parts.is_inside:
+                    trouble = INSIDE
+                    break
                 self._indexer.revive()
                 if self._sync:
                     self._indexer.make_room()

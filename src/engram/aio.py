@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 
 from ._breath import breathe
 from ._checks import check_int, check_timeout
-from ._errors import QueueFull
+from ._errors import QueueFull, note_stored
 from ._parts import Fsync
 from ._writing import Progress
 from .memories import Memory, Metadata
+from .migration import MigrationReport
 from .opening import open as open_store
 from .recall import Recall
 from .store import MemoryStore
@@ -116,7 +117,8 @@ class AsyncMemoryStore:
             if cancelled and done < count:
                 raise _Cancelled
 
-        call = self._writers.submit(
+        call = self._begin(
+            self._writers,
             self._store.store_many_breathing,
             breathe,
             ids,
@@ -126,13 +128,15 @@ class AsyncMemoryStore:
             fsync=fsync,
             progress=after_piece,
         )
+        end = asyncio.wrap_future(call)
         try:
-            return await asyncio.shield(asyncio.wrap_future(call))
+            await asyncio.wait({end})
         except asyncio.CancelledError as error:
             cancelled = True
-            await _gone(call)
-            error.stored = stored  # type: ignore[attr-defined]
+            await _gone(call, end)
+            note_stored(error, stored)
             raise
+        return end.result()
 
     async def recall(
         self, cue: ArrayLike | str, k: int = 10, *, texts: bool = True, **options: Any
@@ -196,6 +200,10 @@ class AsyncMemoryStore:
         """As `MemoryStore.checkpoint`."""
         return await self._write(self._store.checkpoint)
 
+    async def migrate(self) -> MigrationReport:
+        """As `MemoryStore.migrate`."""
+        return await self._write(self._store.migrate)
+
     async def verify(self) -> Verification:
         """As `MemoryStore.verify`."""
         return await self._read(self._store.verify)
@@ -213,6 +221,7 @@ class AsyncMemoryStore:
         self._readers.shutdown(wait=False)
 
     async def __aenter__(self) -> AsyncMemoryStore:
+        self._store.check_open()
         return self
 
     async def __aexit__(
@@ -226,10 +235,19 @@ class AsyncMemoryStore:
     # -- inside
 
     async def _write(self, call: Callable[..., T], *args: Any, **keywords: Any) -> T:
-        return await _end_of(self._writers.submit(call, *args, **keywords))
+        return await _end_of(self._begin(self._writers, call, *args, **keywords))
 
     async def _read(self, call: Callable[..., T], *args: Any) -> T:
-        return await _end_of(self._readers.submit(call, *args))
+        return await _end_of(self._begin(self._readers, call, *args))
+
+    def _begin(
+        self, pool: ThreadPoolExecutor, call: Callable[..., T], *args: Any, **keywords: Any
+    ) -> Future[T]:
+        try:
+            return pool.submit(call, *args, **keywords)
+        except RuntimeError:  # shut down, by close or by the interpreter's end
+            self._store.check_open()
+            raise
 
     async def _wait(self, wait: Callable[..., bool], timeout: float | None) -> bool:
         timeout = check_timeout("timeout", timeout)
@@ -281,24 +299,25 @@ class _Cancelled(Exception):
 
 async def _end_of(call: Future[T]) -> T:
     """What a call in a thread comes to. Cancelled: that it has ended, or will never begin, is certain."""
+    end = asyncio.wrap_future(call)
     try:
-        return await asyncio.shield(asyncio.wrap_future(call))
+        await asyncio.wait({end})  # which leaves it alone when cancelled, and asks for no result
     except asyncio.CancelledError:
-        await _gone(call)
+        await _gone(call, end)
         raise
+    return end.result()
 
 
-async def _gone(call: Future[Any]) -> None:
-    """Returns when a call has ended, or will never begin."""
+async def _gone(call: Future[Any], end: asyncio.Future[Any]) -> None:
+    """Returns when a call, whose end in the loop is `end`, has ended or will never begin."""
     if call.cancel():
         return
-    end = asyncio.wrap_future(call)
     while not end.done():
         try:
             await asyncio.wait({end})
         except asyncio.CancelledError:
             continue  # cancelled again: it is on its way already
-    end.exception()  # seen: asyncio need not complain
+    end.exception()  # seen: asyncio need not complain that nobody looked
 
 
 def _recall(store: MemoryStore, cue: ArrayLike | str, k: int, texts: bool, options: dict[str, Any]) -> Recall:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from . import _native
 from ._events import tell
 from ._threads import join_through_interrupts
+from ._turns import Turn
 from .catalog import Catalog
 from .checkpoints import Checkpoints
 
@@ -40,8 +41,8 @@ class Indexer:
         self._store = store
         self._catalog = catalog
         self._checkpoints = checkpoints
-        self._working = threading.Lock()  # held while a batch goes into graph or catalog
-        self._pausing = threading.Lock()
+        self._working = Turn()  # held while a batch goes into graph or catalog
+        self._pausing = Turn()
         self._resume = threading.Event()  # clear: the thread is to let somebody else have `_working`
         self._resume.set()
         self._held: list[_native.Batch] = []  # taken, not yet indexed: at most one
@@ -63,6 +64,11 @@ class Indexer:
     @property
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether this very thread indexes, or keeps indexing from going on: it cannot wait for that."""
+        return self._thread is threading.current_thread() or self._working.mine or self._pausing.mine
 
     # -- one step after another, in the calling thread
 

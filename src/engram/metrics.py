@@ -16,7 +16,9 @@ from .store import MemoryStore
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import CallbackOptions, Meter, Observation
-    from prometheus_client.registry import Collector, CollectorRegistry
+    from prometheus_client.registry import CollectorRegistry
+
+    from ._prometheus import StoresCollector
 
 __all__ = ["opentelemetry", "prometheus"]
 
@@ -27,12 +29,17 @@ class _Figure:
 
     name: str
     help: str
-    part: str
+    part: str | None
     key: str
     counts: bool = False  # it only grows
 
+    def of(self, stats: dict[str, Any]) -> float:
+        found: float = (stats if self.part is None else stats[self.part])[self.key]
+        return found
+
 
 _FIGURES = (
+    _Figure("memories", "Memories held", None, "memories"),
     _Figure("queue_memories", "Memories that wait for the index or the catalog", "queue", "memories"),
     _Figure("queue_bytes", "RAM they take", "queue", "bytes"),
     _Figure("queue_pending_memories", "Memories that every recall scans", "queue", "pending"),
@@ -55,6 +62,12 @@ _TIMES = {
     "recall_pending": "The part of recalls that scans what is pending",
     "recall_hot": "The part of recalls that walks the hot graph",
 }
+_RECALL = {
+    "recall": ("recall_at_10", "Measured recall at 10, of the hot tier"),
+    "low": ("recall_at_10_low", "Lower end of its 95 % confidence interval"),
+    "high": ("recall_at_10_high", "Upper end of its 95 % confidence interval"),
+    "cues": ("recall_at_10_cues", "Recalls that it was measured on"),
+}
 _SECONDS = 1e-9  # from nanoseconds
 _QUANTILES = (0.5, 0.95, 0.99)
 
@@ -64,28 +77,36 @@ def prometheus(
     registry: CollectorRegistry | None = None,
     *,
     labels: dict[str, str] | None = None,
-) -> Collector:
-    """Registers a collector of a store's figures with prometheus-client (the extra ``prometheus``).
+) -> StoresCollector:
+    """Has a registry of prometheus-client tell a store's figures (the extra ``prometheus``).
+
+    Every figure has the label ``store``: the path of its store, so that one registry can tell of several.
 
     Parameters
     ----------
     store : what is told about
     registry : where; the default is prometheus-client's own
-    labels : put on every figure, to tell several stores apart
+    labels : put on every figure besides; ``{"store": "notes"}`` takes the place of the path
 
     Returns
     -------
-    Collector
-        For ``registry.unregister``.
+    StoresCollector
+        The registry's one collector of stores: its ``remove(store)`` ends this, ``registry.unregister`` takes
+        all of its stores out.
+
+    Raises
+    ------
+    InvalidInput
+        Another open store has the same labels there, or this one has others.
     """
     try:
         from prometheus_client import REGISTRY
     except ImportError as error:
         raise _missing("prometheus-client", "prometheus") from error
-    from ._prometheus import StoreCollector
+    from ._prometheus import collector_of
 
-    collector = StoreCollector(weakref.ref(store), dict(labels or {}))
-    (registry or REGISTRY).register(collector)
+    collector = collector_of(REGISTRY if registry is None else registry)
+    collector.add(store, _labels_of(store, labels))
     return collector
 
 
@@ -101,14 +122,14 @@ def opentelemetry(
     ----------
     store : what is told about
     meter : which creates the instruments; the default is that of the global provider, named "engram"
-    attributes : put on every observation, to tell several stores apart
+    attributes : put on every observation besides ``store``, the path, whose place they can take
     """
     try:
         from opentelemetry import metrics
     except ImportError as error:
         raise _missing("opentelemetry-api", "opentelemetry") from error
     meter = meter or metrics.get_meter("engram")
-    kept = dict(attributes or {})
+    kept = _labels_of(store, attributes)
 
     def observe(look: Callable[[dict[str, Any]], Iterable[tuple[float, dict[str, str]]]]) -> Any:
         reference = weakref.ref(store)
@@ -124,7 +145,7 @@ def opentelemetry(
         create = meter.create_observable_counter if figure.counts else meter.create_observable_gauge
         create(
             f"engram.{figure.name}",
-            observe(lambda stats, figure=figure: [(stats[figure.part][figure.key], {})]),  # type: ignore[misc]
+            observe(lambda stats, figure=figure: [(figure.of(stats), {})]),  # type: ignore[misc]
             description=figure.help,
         )
     for name, help in _TIMES.items():
@@ -140,13 +161,14 @@ def opentelemetry(
             description=help,
         )
     meter.create_observable_gauge(
-        "engram.memories", observe(lambda stats: [(stats["memories"], {})]), description="Memories held"
-    )
-    meter.create_observable_gauge(
         "engram.recall_at_10",
         observe(lambda stats: _bounds(stats["recall_at_10"])),
         description="Measured recall of the hot tier, and its confidence interval",
     )
+
+
+def _labels_of(store: MemoryStore, labels: dict[str, str] | None) -> dict[str, str]:
+    return {"store": "in RAM" if store.path is None else str(store.path), **(labels or {})}
 
 
 def stats_of(store: MemoryStore | None) -> dict[str, Any] | None:

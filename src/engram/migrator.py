@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections import deque
@@ -16,6 +17,7 @@ from ._errors import EngramError, StoreClosed
 from ._events import tell
 from ._threads import join_through_interrupts
 from ._tier_statistics import tiers_of
+from ._turns import Turn
 from .catalog import Catalog
 from .checkpoints import Checkpoints
 from .indexer import Indexer
@@ -76,7 +78,7 @@ class Migrator:
         self._pace = pace
         self._clock = clock
         self._folder = folder
-        self._working = threading.Lock()  # held during a migration
+        self._working = Turn()  # held during a migration
         self._wake = threading.Event()
         self._over = False  # why it was woken
         self._ended = threading.Event()  # set by each migration that ends
@@ -96,6 +98,11 @@ class Migrator:
     def alive(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this very thread migrates, or is the one that does."""
+        return self._thread is threading.current_thread() or self._working.mine
+
     def run(self, reason: Reason = "asked") -> MigrationReport:
         """Migrates now; waits for one that is under way.
 
@@ -103,29 +110,24 @@ class Migrator:
         ------
         EngramError
             The policy answers what cannot be done, or a write failed; what had moved by then has moved. What
-            the policy itself raises comes as it is.
+            the policy itself raises comes as it is. Or it is called within a migration, by the policy.
         """
-        bandwidth = None if reason == "asked" else self._pace.bandwidth
         with self._working:
-            run = _Run(MigrationReport(self._clock.now(), reason))
             try:
-                self._migrate(run, bandwidth)
+                return self._run(reason)
             except BaseException as error:
-                run.report = replace(run.report, error=f"{type(error).__name__}: {error}")
                 self.failures += 1
                 self.last_error = error
                 raise
             finally:
-                self._remember(run.report)
-            self.keep_activity()
-        return run.report
+                self._ended.set()
 
     def look(self) -> None:
         """Wakes the thread when the hot tier is over its budget; waits for it when it is far over.
 
         For the indexer, after each batch: so a load that never pauses cannot outrun what makes room for it.
         """
-        if not self.alive or self._stopping.is_set():
+        if not self.alive or self._stopping.is_set() or self.is_here:
             return
         size = self._hot_bytes()
         if size <= self._limit(1.0):
@@ -192,6 +194,18 @@ class Migrator:
             "last": [asdict(report) for report in self.last],
         }
 
+    def _run(self, reason: Reason) -> MigrationReport:
+        run = _Run(MigrationReport(self._clock.now(), reason))
+        try:
+            self._migrate(run, None if reason == "asked" else self._pace.bandwidth)
+        except BaseException as error:
+            run.report = replace(run.report, error=f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self._remember(run.report)
+        self.keep_activity()
+        return run.report
+
     def _migrate(self, run: _Run, bandwidth: float | None) -> None:
         self._carry_out(self._planned(run), run, bandwidth)
         run.report = add(run.report, self._store.compact(bandwidth))
@@ -229,7 +243,6 @@ class Migrator:
             self.last_error = None
         if not self._stopping.is_set():
             self._left_at = self._hot_bytes()
-        self._ended.set()
 
     def _hot_bytes(self) -> int:
         """What the memories of the hot tier take in RAM; those that wait for the index do not count."""
@@ -251,12 +264,13 @@ class Migrator:
             self._over = False
             try:
                 self.run(reason)
-            except Exception as error:
-                self._report(error)
+            except BaseException as error:  # also SystemExit of a policy: one that fails ends nothing
+                with contextlib.suppress(BaseException):  # of a log handler
+                    self._report(error)
         if self._at_end is not None:
             self._at_end()
 
-    def _report(self, error: Exception) -> None:
+    def _report(self, error: BaseException) -> None:
         if isinstance(error, StoreClosed) and self._stopping.is_set():
             return  # what moved when the store was closed is where it was
         trace = None if isinstance(error, EngramError) else error

@@ -14,7 +14,7 @@ from ._breath import breathe
 from ._checks import check_int, check_timeout, check_word
 from ._clock import Clock
 from ._encoding import Encoder
-from ._errors import InvalidInput
+from ._errors import InvalidInput, note_stored
 from ._lifetime import Lifetime
 from ._lookups import Lookups
 from ._parts import Fsync, Parts, check_fsync
@@ -47,7 +47,7 @@ class MemoryStore(Lifetime):
         self._config = config
         self._encode = Encoder(embedder, self._native.dim)
         clock = Clock(config.clock)
-        self._write = Writer(self._native, parts.indexer, config, clock)
+        self._write = Writer(parts, config, clock)
         self._look = Lookups(self._native, parts.catalog, path, clock)
         self._ask = Asking(self._native, config.budgets, clock)
 
@@ -91,7 +91,7 @@ class MemoryStore(Lifetime):
             The queue stayed full for `timeout` seconds, or indexing fails.
         DurabilityError, OutOfSpace, ReadOnlyStore, StoreClosed
         """
-        self._check_open()
+        self.check_open()
         id = check_id(id)
         content = check_content(content)
         text = encode_metadata(metadata)
@@ -147,7 +147,7 @@ class MemoryStore(Lifetime):
         """As `store_many`; calls `breathe` now and then while rows are checked. For `AsyncMemoryStore`."""
         stored: list[tuple[int, int]] = []  # (LSN, rows) of each piece
         try:
-            self._check_open()
+            self.check_open()
             fsync = check_fsync(fsync)
             if progress is not None and not callable(progress):
                 raise InvalidInput(
@@ -158,7 +158,7 @@ class MemoryStore(Lifetime):
             self._native.check_vectors(rows.vectors)
             self._write.put_all(rows, fsync, progress, stored)
         except BaseException as error:
-            error.stored = sum(count for _, count in stored)  # type: ignore[attr-defined]
+            note_stored(error, sum(count for _, count in stored))
             raise
         return stored[-1][0] if stored else self._native.visible_lsn
 
@@ -187,7 +187,7 @@ class MemoryStore(Lifetime):
         DimensionMismatch, InvalidVector
             The cue is not a vector of this store.
         """
-        self._check_open()
+        self.check_open()
         asked = self._ask.of(k, ef, budget_ms, tiers)
         return self._ask.answer(self._native.recall(self._encode.cue(cue), *asked), self)
 
@@ -204,7 +204,7 @@ class MemoryStore(Lifetime):
 
         `budget_ms` is for each cue by itself.
         """
-        self._check_open()
+        self.check_open()
         vectors = self._encode.cues(cues)
         asked = self._ask.of(k, ef, budget_ms, tiers)
         recalls: list[Recall] = []
@@ -216,8 +216,9 @@ class MemoryStore(Lifetime):
 
     def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:
         """Forgets a memory; the LSN of that, or None if there was no such id."""
-        self._check_open()
+        self.check_open()
         fsync = check_fsync(fsync)
+        self._parts.refuse_inside()  # it may have to wait for room
         lsn = self._native.forget(check_id(id), fsync)
         if lsn is not None:
             self._write.index(lsn)
@@ -227,7 +228,7 @@ class MemoryStore(Lifetime):
 
     def get(self, id: str) -> Memory | None:
         """The memory of an id with its vector bit for bit as it was stored, or None; this is an access."""
-        self._check_open()
+        self.check_open()
         return self._look.get(check_id(id))
 
     def rows_of(self, ids: Sequence[str], keys: Sequence[int]) -> dict[int, Row]:
@@ -235,23 +236,23 @@ class MemoryStore(Lifetime):
 
         For `Recall`; a program asks its hits or `get`.
         """
-        self._check_open()
+        self.check_open()
         return self._look.rows_of(ids, keys)
 
     def __contains__(self, id: object) -> bool:
-        self._check_open()
+        self.check_open()
         try:
             return check_id(id) in self._native
         except InvalidInput:  # nothing can be stored under it
             return False
 
     def __len__(self) -> int:
-        self._check_open()
+        self.check_open()
         return len(self._native)
 
     def __iter__(self) -> Iterator[str]:
         """The ids, as they are at this moment, in no particular order."""
-        self._check_open()
+        self.check_open()
         return _ids_in_pieces(self._native.id_list())
 
     # -- waiting
@@ -263,7 +264,7 @@ class MemoryStore(Lifetime):
 
         "durable" syncs the log where the store's mode would not. False: `timeout` seconds passed before.
         """
-        self._check_open()
+        self.check_open()
         end = self._native.visible_lsn
         lsn = check_int("lsn", lsn, 0, end)
         timeout = check_timeout("timeout", timeout)
@@ -275,7 +276,7 @@ class MemoryStore(Lifetime):
 
     def flush(self) -> None:
         """Waits until all stored so far is durable."""
-        self._check_open()
+        self.check_open()
         self._native.flush()
 
     def wait_indexed(self, timeout: float | None = None) -> bool:
@@ -286,24 +287,24 @@ class MemoryStore(Lifetime):
         EngramError
             Indexing fails; what is not indexed is recalled all the same, and it is tried again.
         """
-        self._check_open()
+        self.check_open()
         return self._until.indexed(self._native.visible_lsn - 1, check_timeout("timeout", timeout))
 
     # -- looking after it
 
     def stats(self) -> dict[str, Any]:
         """Counters by part: {"memories": n, "log": {...}, "tiers": {"hot": {...}, ...}, ...}."""
-        self._check_open()
+        self.check_open()
         return _statistics.gather(self._parts, self._config, self._path)
 
     def population(self) -> Population:
         """Every memory that is indexed, with its tier, activation, age and bytes: what a policy is given."""
-        self._check_open()
+        self.check_open()
         return self._parts.migrator.population()
 
     def histograms(self) -> dict[str, _native.Histogram]:
         """How often what took how long, in nanoseconds, by bucket; for `engram.metrics`."""
-        self._check_open()
+        self.check_open()
         return self._native.histograms()
 
     def verify(self) -> Verification:
@@ -317,7 +318,7 @@ class MemoryStore(Lifetime):
         CorruptionError
             Something is damaged; the message and `.file` say what.
         """
-        self._check_open()
+        self.check_open()
         if not self._parts.read_only:
             self.wait_indexed()
             self._parts.indexer.commit()
@@ -333,7 +334,7 @@ class MemoryStore(Lifetime):
         int
             The LSN below which everything is in the checkpoint.
         """
-        self._check_open()
+        self.check_open()
         if not self._parts.read_only:
             self.wait_indexed()
         with self._parts.indexer.paused():
@@ -348,11 +349,11 @@ class MemoryStore(Lifetime):
         ------
         EngramError
             The policy answers what cannot be done, or a write failed. What the policy raises comes as it is.
-            Nothing is lost, and what had moved by then has moved.
+            Nothing is lost, and what had moved by then has moved. Or the policy itself asks for it.
         InvalidInput
             The store is in RAM: it has no tier but the hot one.
         """
-        self._check_open()
+        self.check_open()
         if not self._parts.read_only:
             self.wait_indexed()
         return self._parts.migrator.run()

@@ -83,7 +83,7 @@ def _store_all(
             done += len(piece.ids)
             progress(done)
     except InvalidInput as error:
-        done += int(getattr(error, "stored", 0))
+        done += error.stored or 0
         said = f"the first {done} rows are stored" if done else "nothing is stored"
         raise InvalidInput(f"{error}; {said}") from error
     return done
@@ -97,7 +97,7 @@ def _store_piece(store: MemoryStore, piece: Piece, file: Path) -> None:
             _store_one_by_one(store, piece, piece.confidences)
     except InvalidInput as error:
         located = InvalidInput(f"{file}, {_where(store, piece, error)}")
-        located.stored = getattr(error, "stored", 0)  # type: ignore[attr-defined]
+        located.stored = error.stored
         raise located from error
 
 
@@ -107,7 +107,7 @@ def _store_one_by_one(store: MemoryStore, piece: Piece, confidences: list[Any]) 
         try:
             _store_row(store, piece, row, confidence)
         except InvalidInput as error:
-            error.stored = row  # type: ignore[attr-defined]
+            error.stored = row
             raise
 
 
