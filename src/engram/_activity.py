@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ._regular import other_than_file
 from .migration import MigrationReport
 from .policy import TIERS
 
@@ -28,12 +29,16 @@ def save(folder: Path, at: float, tiers: dict[str, Any], migrations: Iterable[Mi
         "tiers": {tier: {name: tiers[tier][name] for name in _KEPT} for tier in TIERS},
         "migrations": [asdict(report) for report in migrations],
     }
+    if other_than_file(folder / NAME):
+        return
     with contextlib.suppress(OSError):
         (folder / NAME).write_text(json.dumps(told))  # torn by a kill: as good as none
 
 
 def load(folder: Path) -> dict[str, Any] | None:
     """What the last process that wrote to the store left; None when there is nothing that can be read."""
+    if other_than_file(folder / NAME):
+        return None
     try:
         told = json.loads((folder / NAME).read_text())
         tiers = {tier: {name: told["tiers"][tier][name] for name in _KEPT} for tier in TIERS}

@@ -21,7 +21,7 @@ def open_catalog(folder: Path | None, *, read_only: bool) -> Catalog:
     if not read_only:
         return SqliteCatalog(file)
     try:
-        if not file.stat().st_size:
+        if file.is_file() and not file.stat().st_size:
             return RamCatalog()
         return LayeredCatalog(SqliteCatalog(file, read_only=True))
     except (FileNotFoundError, NoCatalog):

@@ -35,7 +35,7 @@ class SalvagedCatalog:
             return
         copy.mkdir()
         for each in (file, file.with_name(file.name + "-wal")):
-            if each.exists():
+            if each.is_file():
                 shutil.copyfile(each, copy / each.name)
         self._connection = sqlite3.connect(copy / file.name, isolation_level=None)
         self._connection.text_factory = bytes

@@ -22,6 +22,7 @@ from typing import Any
 from . import _native
 from ._breath import breathe
 from ._errors import CorruptionError, EngramError, OutOfSpace, StoreClosed, UnsupportedFormat
+from ._regular import other_than_file
 from .catalog import CatalogRow, Row
 
 SCHEMA_VERSION = 1
@@ -46,6 +47,8 @@ _ROWS_PER_STATEMENT = 128
 _KEYS_PER_STATEMENT = 256
 _ROWS_CHECKED_AT_ONCE = 512  # by verify: a millisecond or two
 
+_BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite opens
+
 _LSN = struct.Struct("<q")
 
 
@@ -57,6 +60,7 @@ class SqliteCatalog:
     """The rows of a store in one file; see `engram.catalog.Catalog` for the verbs."""
 
     def __init__(self, file: Path, *, read_only: bool = False) -> None:
+        _refuse_other_than_files(file)
         self._file = file
         self._copy: Path | None = None
         self._address = file.as_uri()
@@ -272,6 +276,17 @@ class SqliteCatalog:
             raise self._damaged(str(error)) from error
         except OSError as error:
             raise EngramError(f"the catalog {self._file} cannot be read: {error}") from error
+
+
+def _refuse_other_than_files(file: Path) -> None:
+    for ending in _BESIDE:
+        path = file.with_name(file.name + ending)
+        if found := other_than_file(path):
+            raise CorruptionError(
+                f"{path} is {found} where a regular file belongs: remove it, and restore the file or run "
+                "`engram repair`",
+                str(path),
+            )
 
 
 def _insert(writer: sqlite3.Connection, rows: Iterable[CatalogRow], begin: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from engram._errors import InvalidInput
+from engram._regular import other_than_file
 from engram._vectors import Vector
 from engram.embedders import Embedder, WordLlama, call_embedder, check_embedder
 from engram.embedders import embed as embed_texts
@@ -73,6 +74,8 @@ def embed(embedder: Embedder, text: str, dim: int) -> Vector:
 
 def read_vector(file: Path) -> Any:
     """The one vector in a .npy file, of shape (dim,) or (1, dim)."""
+    if found := other_than_file(file):
+        raise InvalidInput(f"{file} is {found}; give a .npy file")
     try:
         with file.open("rb") as opened:
             array = np.load(opened, allow_pickle=False)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engram._errors import InvalidInput
+from engram._regular import other_than_file
 
 _ROWS = 8192  # in a piece
 
@@ -54,6 +55,8 @@ def open_source(file: Path, id_prefix: str) -> Source:
     kinds = {".npy": _numpy, ".npz": _zipped, ".fvecs": _fvecs, ".jsonl": Lines}
     if file.suffix not in kinds:
         raise InvalidInput(f"{file} ends in {file.suffix or 'nothing'}; import reads {', '.join(kinds)}")
+    if found := other_than_file(file):  # it is read twice, and by its size
+        raise InvalidInput(f"{file} is {found}; give a regular file")
     try:
         return kinds[file.suffix](file, id_prefix)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

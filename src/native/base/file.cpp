@@ -61,6 +61,46 @@ Descriptor open_descriptor(const Path& path, int flags, const char* what) {
   return Descriptor(descriptor);
 }
 
+const char* kind_of(mode_t mode) {
+  if (S_ISFIFO(mode)) return "a named pipe";
+  if (S_ISSOCK(mode)) return "a socket";
+  if (S_ISDIR(mode)) return "a folder";
+  return S_ISCHR(mode) || S_ISBLK(mode) ? "a device" : "something else";
+}
+
+void refuse_unless_regular(mode_t mode, const Path& path) {
+  if (S_ISREG(mode)) return;
+  throw CorruptionError(path.string(), 0,
+                        path.string() + " is " + kind_of(mode) +
+                            " where a regular file belongs: remove it, and restore the file");
+}
+
+// What an open file is, or 0 when the system does not say.
+mode_t mode_of(int descriptor) {
+#if defined(__linux__)
+  // Not fstat, for what that does to the next write: see is_named().
+  struct statx status{};
+  if (::statx(descriptor, "", AT_EMPTY_PATH, STATX_TYPE, &status) == 0) return status.stx_mode;
+#endif
+  struct stat plain{};
+  return ::fstat(descriptor, &plain) == 0 ? plain.st_mode : 0;
+}
+
+// O_NONBLOCK: opening a pipe must not wait for who is at its other end. Regular files do not mind it.
+Descriptor open_regular(const Path& path, int flags, const char* what) {
+  flags |= O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  const int opened = uninterrupted([&] { return ::open(path.c_str(), flags, 0666); });
+  if (opened == -1) {
+    const int code = errno;
+    struct stat there{};
+    if (::stat(path.c_str(), &there) == 0) refuse_unless_regular(there.st_mode, path);
+    fail(code, what, path);
+  }
+  Descriptor descriptor(opened);
+  refuse_unless_regular(mode_of(opened), path);
+  return descriptor;
+}
+
 int sync_descriptor(int descriptor) {
 #if defined(__APPLE__)
   return ::fcntl(descriptor, F_FULLFSYNC);  // fsync alone leaves the data in the drive's cache there
@@ -281,7 +321,7 @@ class PosixFileSystem final : public FileSystem {
  public:
   std::unique_ptr<File> open(const Path& path, OpenMode mode) override {
     const char* what = mode == OpenMode::kCreate ? "create" : "open";
-    return std::make_unique<PosixFile>(path, open_descriptor(path, open_flags(mode), what));
+    return std::make_unique<PosixFile>(path, open_regular(path, open_flags(mode), what));
   }
 
   void rename(const Path& from, const Path& to) override {

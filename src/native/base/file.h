@@ -7,6 +7,8 @@
 //  (1) Every call either does all it says or throws IoError; EINTR and short transfers are continued inside,
 //      but a failed sync is never repeated (the kernel may have dropped the pages it could not write).
 //  (2) A File and a Mapping close what they hold when destroyed.
+//  (3) A File is a regular file. What lies in its place (a pipe, a socket, a device, a folder) is a
+//      CorruptionError that names it: opening it never waits, and nothing is read from it.
 #pragma once
 
 #include <cstddef>

@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -113,11 +116,6 @@ TEST_F(FileTest, AShortWriteIsContinuedUntilItFails) {
 
   EXPECT_EQ(code, EFBIG);
   EXPECT_EQ(read(*file), first + second + std::string(10, 'c'));
-}
-
-TEST_F(FileTest, AFullDiskIsToldAsSuch) {
-  const auto full = files_.open("/dev/full", OpenMode::kReadWrite);
-  EXPECT_EQ(code_of("/dev/full", [&] { write(*full, 0, "x"); }), ENOSPC);
 }
 
 TEST_F(FileTest, OffsetsThatDoNotFitAreRefused) {
@@ -330,6 +328,35 @@ TEST_F(FileTest, ListGivesSortedNames) {
 TEST_F(FileTest, NothingExistsBelowAFile) {
   create("a");
   EXPECT_FALSE(files_.exists(at("a/b")));
+}
+
+// --- what is no file ---
+
+TEST_F(FileTest, WhatLiesInTheFilesPlaceIsNamedAndNeverWaitedFor) {
+  ASSERT_EQ(::mkfifo(at("pipe").c_str(), 0600), 0);
+  files_.make_folder(at("folder"));
+  std::filesystem::create_symlink("/dev/zero", at("device"));
+  std::filesystem::create_symlink("pipe", at("link"));
+  const int descriptor = ::socket(AF_UNIX, SOCK_STREAM, 0);
+  ASSERT_NE(descriptor, -1);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  ASSERT_LT(at("socket").string().size(), sizeof(address.sun_path));
+  std::strcpy(address.sun_path, at("socket").c_str());
+  ASSERT_EQ(::bind(descriptor, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+
+  for (const char* name : {"pipe", "folder", "device", "link", "socket"}) {
+    for (const OpenMode mode : {OpenMode::kRead, OpenMode::kReadWrite, OpenMode::kOpenOrCreate}) {
+      try {
+        files_.open(at(name), mode);
+        ADD_FAILURE() << name << " was opened";
+      } catch (const CorruptionError& error) {
+        EXPECT_EQ(error.file, at(name).string());
+        EXPECT_NE(std::string(error.what()).find("where a regular file belongs"), std::string::npos);
+      }
+    }
+  }
+  ::close(descriptor);
 }
 
 // --- write_atomically ---

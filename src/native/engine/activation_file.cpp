@@ -37,7 +37,11 @@ void write_activations(FileSystem& files, const Path& path, std::vector<KeyActiv
 
 ActivationFile::ActivationFile(FileSystem& files, const Path& path) {
   if (!files.exists(path)) return;
-  mapping_ = files.open(path, OpenMode::kRead)->map();
+  try {
+    mapping_ = files.open(path, OpenMode::kRead)->map();
+  } catch (const CorruptionError&) {  // no file at all lies there: as good as none
+    return;
+  }
   const Bytes bytes = mapping_->bytes();
   if (bytes.size() < kHeaderBytes || (bytes.size() - kHeaderBytes) % sizeof(KeyActivation) != 0) return;
   ByteReader reader(bytes);
