@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import copy
 import itertools
 import json
@@ -443,6 +444,7 @@ def test_a_read_only_store_refuses_to_write(folder: Path) -> None:
         (lambda: engram.Index(DIM).add([1], np.ma.masked_invalid([[1, 2, np.nan, 4]])), "masked"),
         (lambda: engram.Index(DIM).add(np.ma.masked_equal([1], 1), [GOOD]), "masked"),
         (lambda: engram.Index(DIM).search(np.ma.masked_equal(GOOD, 1)), "masked"),
+        (lambda: engram.Index(DIM).add([1], [np.ma.masked_equal(GOOD, 1)]), "masked"),
         (lambda: engram.Index(DIM).search(GOOD, filter=np.ma.masked_equal([1, 2], 1)), "masked"),
     ],
     ids=itertools.count(),
@@ -461,6 +463,10 @@ def test_masked_values_and_no_callables_are_refused_before_anything_is_stored(
     for call in each(
         lambda: store.store("new", masked),
         lambda: store.store_many(["new"], masked.reshape(1, DIM)),
+        lambda: store.store_many(["newer", "new"], [np.ma.array(GOOD), masked]),
+        lambda: store.store_many(["new"], (masked,)),
+        lambda: store.store_many(["new"], collections.deque([masked])),  # type: ignore[arg-type]
+        lambda: store.recall_many([masked]),
         lambda: store.store_many(["new"], [GOOD], progress=progress),
         lambda: store.recall(masked),
         lambda: store.recall(GOOD, tiers=tiers),

@@ -1,15 +1,14 @@
-"""The command `engram`, as a shell sees it."""
+"""The command `engram`, as a shell sees it; `engram import` has a file of its own."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import io
 import json
 import os
-import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -22,67 +21,20 @@ import engram
 pytest.importorskip("typer", reason='the extra is missing: pip install "engram-store[cli]"')
 pytest.importorskip("rich")
 
-from engram.cli import main
-from engram.cli.app import app
-from engram.cli.importing import _wait_indexed
-from engram.policy import TIERS
-from tests.signals import hear_ctrl_c
+from rich.console import Console
 
-DIM = 4
+from engram.cli.app import app
+from engram.cli.figures import figure_table
+from tests.commands import DIM, answer, filled, run, run_in_shell
+
 needs_wordllama = pytest.mark.skipif(
     importlib.util.find_spec("wordllama") is None, reason="the extra is missing: engram-store[text]"
 )
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """The command within this process, which spares each test an interpreter's start."""
-    words = ["engram", *map(str, arguments)]
-    before, code = Path.cwd(), 0
-    out, err = io.StringIO(), io.StringIO()
-    os.chdir(cwd or before)
-    try:
-        with (
-            mock.patch.object(sys, "argv", words),
-            mock.patch.object(sys, "path", list(sys.path)),
-            contextlib.redirect_stdout(out),
-            contextlib.redirect_stderr(err),
-        ):
-            main()
-    except SystemExit as ended:
-        assert isinstance(ended.code, int)
-        code = ended.code
-    finally:
-        os.chdir(before)
-    return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
-
-
-def run_in_shell(*arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", "from engram.cli import main; main()", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-def answer(*arguments: object, code: int = 0) -> dict[str, Any]:
-    done = run(*arguments, "--json")
-    assert done.returncode == code, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
 @pytest.fixture
 def store(folder: Path) -> Path:
-    with engram.open(folder, DIM, metric="l2") as opened:
-        opened.store_many(
-            [f"id {row}" for row in range(20)],
-            np.arange(80).reshape(20, 4),
-            contents=[f"text [bold]{row}[/bold]" for row in range(20)],
-            metadata=[{"row": row} for row in range(20)],
-        )
-    return folder
+    return filled(folder)
 
 
 def test_help_and_version() -> None:
@@ -131,18 +83,94 @@ def test_stats_show_the_tiers_and_the_last_migrations(folder: Path) -> None:
 
     told = run("stats", folder)
     assert told.returncode == 0
-    lines = [line.split() for line in told.stdout.splitlines()]
-    rows = {line[0]: line for line in lines if len(line) > 2 and line[0] in TIERS}
-    counts = [int(rows[tier][1].replace(",", "")) for tier in TIERS]
+    rows: dict[str, list[str]] = {}
+    for line in told.stdout.splitlines():
+        rows.setdefault(line[:18].strip(), line[18:].split())
+    counts = [int(count.replace(",", "")) for count in rows["memories"]]
     assert sum(counts) == 2000
     assert min(counts) > 0
     assert "hot->cold" in told.stdout
     assert "asked" in told.stdout
-    assert "us" in rows["cold"]  # as the process left it that recalled
+    assert rows["recall, p99"][-1] in ("us", "ms")  # of the cold tier, as the process left it that recalled
 
     figures = answer("stats", folder)
     assert figures["tiers"]["cold"]["memories"] == counts[2]
     assert figures["before"]["tiers"]["cold"]["recalls"] == 20
+
+
+def test_stats_fit_a_terminal_of_80_columns(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1.7e9
+    policy = engram.ActivationPolicy(hot_bytes="80KB", warm_bytes="80KB")
+    config = engram.Config(policy=policy, migration_interval=None, clock=lambda: now)
+    with engram.open(folder, DIM, metric="l2", config=config) as opened:
+        vectors = np.random.default_rng(0).standard_normal((2000, DIM))
+        opened.store_many([f"m{row}" for row in range(2000)], vectors)
+        opened.migrate()
+        for vector in vectors[:50]:
+            opened.recall(vector)
+        now += 1e7
+        opened.migrate()
+
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("engram.cli.output.console", Console(width=80))
+    told = run("stats", folder).stdout
+
+    lines = [line.rstrip() for line in told.splitlines() if str(folder) not in line]
+    assert max(map(len, lines)) <= 80
+    assert not any("\u2026" in line for line in lines)  # what is cut ends in dots
+    assert "{" not in told
+    for name in ("activation, median", "page cache hits", "recall, p99", "log_sync", "hot->cold"):
+        assert name in told
+
+
+def test_latencies_and_the_measured_recall_are_written_for_people() -> None:
+    seen = {
+        "count": 1234,
+        "mean_us": 15.0,
+        "p50_us": 11.6,
+        "p95_us": 70.0,
+        "p99_us": 80.2,
+        "max_us": 25_000.0,
+    }
+    measured = {"recall": 0.98, "low": 0.95, "high": 0.99, "cues": 40, "seconds": 0.1}
+    out = Console(width=80, file=io.StringIO())
+    out.print(figure_table({"latency": {"store": seen, "recall": {"count": 0}}, "recall_at_10": measured}))
+    told = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "p50 12 us, p99 80 us, max 25.0 ms (1,234 times)" in told
+    assert "0.980; between 0.950 and 0.990 with 95 % confidence (40 cues)" in told
+
+
+def test_in_json_what_is_counted_is_an_integer(store: Path) -> None:
+    measured = ("_us", "seconds", "recall", "low", "high", "_share", "_rate", "at")
+
+    def floats(value: Any, path: str = "") -> Iterator[str]:
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                yield from floats(inner, f"{path}/{name}")
+        elif isinstance(value, float):
+            yield path
+
+    counted = [path for path in floats(answer("stats", store)) if not path.endswith(measured)]
+    assert [path for path in counted if "/activation/" not in path] == []
+
+
+def test_what_is_said_names_no_argument_of_python(store: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "three.npy", np.ones((2, 3)))
+    np.save(tmp_path / "four.npy", np.ones((2, 4)))
+    np.save(tmp_path / "zero.npy", np.zeros((2, 4)))
+    calls: list[list[object]] = [
+        ["stats", tmp_path / "missing"],
+        ["import", store, tmp_path / "three.npy"],
+        ["import", store, tmp_path / "four.npy", "--metric", "ip"],
+        ["import", tmp_path / "new", tmp_path / "zero.npy"],
+        ["recall", store, "", "--embedder", "json:dumps"],
+    ]
+    for words in calls:
+        done = run(*words)
+        assert done.returncode == 2
+        for word in ("read_only", "dim=", "metric=", "leave dim out", "leave metric out", "engram.open"):
+            assert word not in done.stderr, done.stderr
+    assert "the text is empty" in done.stderr
 
 
 def test_plot_draws_a_png(store: Path, tmp_path: Path) -> None:
@@ -369,195 +397,3 @@ def test_a_fault_of_the_commands_own_is_not_called_damage(store: Path) -> None:
         done = run("stats", store)
     assert done.returncode == 70
     assert "a fault" in done.stderr
-
-
-# -- import
-
-
-def vectors_of(folder: Path) -> dict[str, list[float]]:
-    with engram.open(folder, read_only=True) as store:
-        return {id: found.vector.tolist() for id in store if (found := store.get(id)) is not None}
-
-
-@pytest.mark.parametrize("dtype", ["f4", "f8", "f2", "u1", "i8", ">f4"])
-def test_import_npy(folder: Path, tmp_path: Path, dtype: str) -> None:
-    np.save(tmp_path / "base.npy", np.arange(40).reshape(10, 4).astype(dtype))
-
-    told = answer("import", folder, tmp_path / "base.npy", "--metric", "l2")
-
-    assert (told["stored"], told["memories"]) == (10, 10)
-    expected = {f"base-{row}": [4 * row, 4 * row + 1, 4 * row + 2, 4 * row + 3] for row in range(10)}
-    assert vectors_of(folder) == expected
-    assert answer("import", folder, tmp_path / "base.npy")["memories"] == 10
-    assert answer("import", folder, tmp_path / "base.npy", "--id-prefix", "x")["memories"] == 20
-
-
-def test_import_many_rows(folder: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "base.npy", np.random.default_rng(0).standard_normal((20_000, 8)).astype("f4"))
-
-    assert answer("import", folder, tmp_path / "base.npy")["stored"] == 20_000
-    assert answer("verify", folder)["memories"] == 20_000
-
-
-def test_import_npz(folder: Path, tmp_path: Path) -> None:
-    np.savez(
-        tmp_path / "rows.npz",
-        vectors=np.eye(3),
-        ids=np.array(["a", "b", "c"]),
-        contents=np.array(["x", "", "z"]),
-    )
-
-    assert answer("import", folder, tmp_path / "rows.npz")["stored"] == 3
-    with engram.open(folder, read_only=True) as store:
-        contents = [found.content for id in "abc" if (found := store.get(id)) is not None]
-    assert contents == ["x", "", "z"]
-
-
-def test_import_fvecs(folder: Path, tmp_path: Path) -> None:
-    rows = np.zeros((5, 3), "<i4")
-    rows[:, 0] = 2
-    rows[:, 1:] = np.arange(1, 11).astype("<f4").view("<i4").reshape(5, 2)
-    rows.tofile(tmp_path / "base.fvecs")
-
-    assert answer("import", folder, tmp_path / "base.fvecs", "--metric", "l2")["stored"] == 5
-    assert vectors_of(folder)["base-4"] == [9, 10]
-
-
-def test_import_jsonl(folder: Path, tmp_path: Path) -> None:
-    lines = [
-        {"id": "a", "vector": [1, 2], "content": "é", "metadata": {"n": 1}, "confidence": 0.5},
-        {"vector": [3.5, 4]},
-    ]
-    (tmp_path / "m.jsonl").write_text("\n".join(map(json.dumps, lines)))
-
-    assert answer("import", folder, tmp_path / "m.jsonl", "--metric", "l2")["stored"] == 2
-    with engram.open(folder, read_only=True) as store:
-        a, second = store.get("a"), store.get("m-2")
-    assert a is not None
-    assert second is not None
-    assert (a.content, a.metadata, a.confidence, a.vector.tolist()) == ("é", {"n": 1}, 0.5, [1, 2])
-    assert second.vector.tolist() == [3.5, 4]
-
-
-BAD_FILES: dict[str, tuple[str, bytes, str]] = {
-    "no npy": ("a.npy", b"nonsense", "cannot be read"),
-    "empty npy": ("a.npy", b"", "cannot be read"),
-    "no npz": ("a.npz", b"nonsense", "cannot be read"),
-    "empty fvecs": ("a.fvecs", b"", "fvecs"),
-    "cut fvecs": ("a.fvecs", b"\2\0\0\0" + b"\0" * 7, "fvecs"),
-    "negative fvecs": ("a.fvecs", b"\xff\xff\xff\xff" * 3, "fvecs"),
-    "mixed fvecs": ("a.fvecs", b"\1\0\0\0" + b"\0" * 4 + b"\2\0\0\0" + b"\0" * 4, "different dimensions"),
-    "no json": ("a.jsonl", b'{"vector": [1, 2]}\n{', "line 2 is not JSON"),
-    "a list": ("a.jsonl", b"[1, 2]\n", "line 1 is not a JSON object"),
-    "another field": ("a.jsonl", b'{"vector": [1, 2], "text": "x"}', "field 'text'"),
-    "no vector in one": ("a.jsonl", b'{"vector": [1, 2]}\n{"content": "x"}', "line 2"),
-    "another dimension": ("a.jsonl", b'{"vector": [1, 2]}\n{"vector": [1, 2, 3]}', "line 2"),
-    "a bad id": ("a.jsonl", b'{"vector": [1, 2]}\n\n{"vector": [1, 2], "id": 7.5}', "line 3: the id 7.5"),
-    "no vector but a text": ("a.jsonl", b'{"vector": [1, 2]}\n{"vector": "ab"}', "line 2"),
-    "brackets": ("a.jsonl", b"[" * 100_000, "line 1"),
-    "a zero": ("a.jsonl", b'{"vector": [0, 0]}', "zero"),
-    "no utf-8": ("a.jsonl", b'{"content": "\xff"}', "UTF-8"),
-    "nothing": ("a.jsonl", b"\n", "no memories"),
-}
-
-
-@pytest.mark.parametrize(("name", "data", "said"), BAD_FILES.values(), ids=BAD_FILES)
-def test_a_bad_file_ends_with_2_and_says_where(
-    folder: Path, tmp_path: Path, name: str, data: bytes, said: str
-) -> None:
-    (tmp_path / name).write_bytes(data)
-
-    done = run("import", folder, tmp_path / name)
-
-    assert done.returncode == 2, done.stderr
-    assert said in done.stderr
-    assert name in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not folder.exists()
-
-
-@pytest.mark.parametrize(
-    "array", [np.ones(3), np.ones((2, 0)), np.array([["a"]]), np.array([[None]]), np.array([[1j]])], ids=str
-)
-def test_a_bad_array_ends_with_2(folder: Path, tmp_path: Path, array: Any) -> None:
-    np.save(tmp_path / "a.npy", array, allow_pickle=True)
-
-    done = run("import", folder, tmp_path / "a.npy")
-
-    assert done.returncode == 2, done.stderr
-    assert "a.npy" in done.stderr
-    assert "Traceback" not in done.stderr
-
-
-def test_a_bad_row_far_down_tells_how_many_are_stored(folder: Path, tmp_path: Path) -> None:
-    rows = np.ones((20_000, 2), "f4")
-    rows[17_000, 0] = np.nan
-    np.save(tmp_path / "a.npy", rows)
-
-    done = run("import", folder, tmp_path / "a.npy")
-
-    assert done.returncode == 2
-    assert "row 17000: " in done.stderr
-    assert "the first 16384 rows are stored" in done.stderr
-    assert answer("stats", folder)["memories"] == 16_384
-
-
-def test_a_bad_line_tells_its_number_and_what_is_stored(store: Path, tmp_path: Path) -> None:
-    lines = [{"vector": [1, 2, 3, row], "confidence": 0.5} for row in range(5)]
-    lines[3]["vector"] = [1, 2, 3, None]
-    (tmp_path / "m.jsonl").write_text("\n\n".join(map(json.dumps, lines)))
-
-    done = run("import", store, tmp_path / "m.jsonl")
-
-    assert done.returncode == 2
-    assert "m.jsonl, line 7: " in done.stderr
-    assert "the first 3 rows are stored" in done.stderr
-    assert answer("stats", store)["memories"] == 23
-
-
-def test_import_takes_a_byte_order_mark_and_integer_ids(folder: Path, tmp_path: Path) -> None:
-    (tmp_path / "m.jsonl").write_text('{"id": 7, "vector": [1, 2]}\n', encoding="utf-8-sig")
-    np.savez(tmp_path / "m.npz", vectors=np.ones((1, 2)), ids=np.array([8]))
-
-    assert answer("import", folder, tmp_path / "m.jsonl")["stored"] == 1
-    assert answer("import", folder, tmp_path / "m.npz")["stored"] == 1
-    assert set(vectors_of(folder)) == {"7", "8"}
-
-
-def test_the_bar_of_indexing_moves(memory: engram.MemoryStore, rng: np.random.Generator) -> None:
-    bars, seen = mock.Mock(), []
-    pending = iter([90, 60, 0])
-    store = mock.Mock()
-    store.stats.side_effect = lambda: {"queue": memory.stats()["queue"] | {"pending": next(pending)}}
-    store.wait_indexed.side_effect = [False, False, True]
-    bars.update.side_effect = lambda task, completed: seen.append(completed)
-
-    _wait_indexed(store, bars)
-
-    assert seen == [30, 90, 90]
-
-
-def test_help_tells_the_defaults() -> None:
-    told = " ".join(run("import", "--help").stdout.replace("│", " ").split())
-    assert "Default: cosine." in told
-    assert "Default: the file's name and a dash." in told
-
-
-def test_ctrl_c_ends_with_130_and_leaves_a_sound_store(folder: Path, tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", np.random.default_rng(0).standard_normal((400_000, 32)).astype("f4"))
-    code = "from engram.cli import main; main()"
-    child = subprocess.Popen(
-        [sys.executable, "-c", code, "import", str(folder), str(tmp_path / "a.npy")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=hear_ctrl_c,
-    )
-    while not (folder / "manifest").exists():
-        assert child.poll() is None
-    child.send_signal(signal.SIGINT)
-    _, complaint = child.communicate(timeout=60)
-
-    assert child.returncode == 130, complaint
-    assert "Traceback" not in complaint
-    assert answer("verify", folder)["ok"]

@@ -57,6 +57,23 @@ def test_a_second_writer_in_the_same_process_is_refused(folder: Path) -> None:
         assert list(store) == ["a"]
 
 
+def test_the_process_itself_is_named_as_such(folder: Path, tmp_path: Path) -> None:
+    here = rf"by process {os.getpid()}, this very one"
+    with engram.open(folder, 4):
+        for path in (folder, tmp_path / "elsewhere" / ".." / folder.name):
+            (tmp_path / "elsewhere").mkdir(exist_ok=True)
+            with pytest.raises(engram.StoreLocked, match=f"writing {here}"):
+                engram.open(path)
+    with engram.open(folder, read_only=True), pytest.raises(engram.StoreLocked, match=f"reading {here}"):
+        engram.open(folder)
+    with (
+        engram.open(tmp_path / "another", 4),
+        holder(folder) as other,
+        pytest.raises(engram.StoreLocked, match=rf"writing by process {other.pid};"),
+    ):
+        engram.open(folder)
+
+
 def test_a_killed_holder_frees_the_lock(folder: Path) -> None:
     with holder(folder) as other:
         other.send_signal(signal.SIGKILL)

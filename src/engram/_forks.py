@@ -27,6 +27,11 @@ def unwatch(thing: Abandonable) -> None:
     _watched.discard(thing)
 
 
+def watched() -> list[Abandonable]:
+    """What is open in this process."""
+    return list(_watched)
+
+
 def _abandon_all() -> None:
     for thing in list(_watched):
         thing.abandon()

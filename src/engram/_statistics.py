@@ -12,6 +12,7 @@ from .config import Config
 from .policy import TIERS
 
 _MICROSECONDS = 1e-3  # from nanoseconds
+_MEASURED = ("_us", "_seconds")  # how the names of other figures than counts end
 
 
 def gather(parts: Parts, config: Config, path: Path | None) -> dict[str, Any]:
@@ -25,7 +26,7 @@ def gather(parts: Parts, config: Config, path: Path | None) -> dict[str, Any]:
         "memories": len(native),
         "dim": native.dim,
         "metric": native.metric,
-        **{part: counters for part, counters in counted.items() if part not in TIERS[1:]},
+        **{part: _counted(counters) for part, counters in counted.items() if part not in TIERS[1:]},
         "tiers": tiers_of(counted, parts.migrator.population(), path),
         "catalog": {"applied_lsn": parts.catalog.applied},
         "checkpoint": {
@@ -47,9 +48,14 @@ def gather(parts: Parts, config: Config, path: Path | None) -> dict[str, Any]:
         "latency": {name: _latency(each) for name, each in histograms.items()},
         "recall_at_10": _recall(parts),
     }
-    stats["queue"]["depth_p50"] = depth.quantile(0.5)
-    stats["queue"]["depth_p99"] = depth.quantile(0.99)
+    stats["queue"]["depth_p50"] = round(depth.quantile(0.5))
+    stats["queue"]["depth_p99"] = round(depth.quantile(0.99))
     return stats
+
+
+def _counted(counters: dict[str, float]) -> dict[str, float]:
+    """As ints, what counts something: natively all are floats."""
+    return {name: value if name.endswith(_MEASURED) else int(value) for name, value in counters.items()}
 
 
 def _latency(seen: _native.Histogram) -> dict[str, float]:

@@ -5,6 +5,7 @@ NaN, infinity and zero vectors under cosine are looked for natively, where the b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,11 +48,13 @@ def _other_dimension(what: str, found: int, dim: int) -> DimensionMismatch:
 
 
 def refuse_masked(value: object, what: str) -> None:
-    """Refuses an array of which some values are masked: what is beneath the mask is no value."""
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise InvalidVector(
-            f"{what} has {np.ma.getmaskarray(value).sum()} masked values; fill or compress it first"
-        )
+    """Refuses an array, or a list with one, of which some values are masked: beneath the mask is no value."""
+    arrays = value if isinstance(value, Sequence) and not isinstance(value, (str, bytes)) else (value,)
+    for array in arrays:
+        if isinstance(array, np.ma.MaskedArray) and np.ma.is_masked(array):
+            raise InvalidVector(
+                f"{what} has {np.ma.getmaskarray(array).sum()} masked values; fill or compress it first"
+            )
 
 
 def as_float32(value: ArrayLike, what: str) -> NDArray[np.float32]:

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from . import _forks
 from ._checks import check_int, check_word
-from ._errors import InvalidInput
+from ._errors import InvalidInput, StoreLocked
 from ._events import tell
 from ._parts import Fsync, check_fsync, open_parts
 from .config import Config
@@ -66,9 +67,12 @@ def open(
     elif embedder is not None:
         dim = check_int("the embedder's dim", dimension_of(embedder), 1, MAX_DIM)
     begin = time.monotonic()
-    parts = open_parts(
-        folder, dim, metric, fsync=check_fsync(fsync) or "always", config=config, read_only=bool(read_only)
-    )
+    fsync = check_fsync(fsync) or "always"
+    try:
+        parts = open_parts(folder, dim, metric, fsync=fsync, config=config, read_only=bool(read_only))
+    except StoreLocked as error:
+        _refuse_if_open_here(folder, error)
+        raise
     try:
         store = MemoryStore(parts, folder, config, embedder)
     except BaseException:  # such as Ctrl-C: no thread may be left at work behind a store that nobody has
@@ -77,6 +81,24 @@ def open(
     seconds = time.monotonic() - begin
     tell(logging.INFO, "store.opened", f"{store} was opened", seconds=seconds, memories=len(store))
     return store
+
+
+def _refuse_if_open_here(folder: Path | None, error: StoreLocked) -> None:
+    """Says so when it is this process that has the store open."""
+    for store in _forks.watched():
+        if isinstance(store, MemoryStore) and not store.closed and _is_same(store.path, folder):
+            how = "reading" if store.read_only else "writing"
+            raise StoreLocked(
+                f"{folder} is open for {how} by process {os.getpid()}, this very one: use the store that is "
+                "open, or close it first"
+            ) from error
+
+
+def _is_same(path: Path | None, folder: Path | None) -> bool:
+    try:
+        return path is not None and folder is not None and path.samefile(folder)
+    except OSError:  # one of them is gone
+        return False
 
 
 def _check_path(path: StrPath | None, read_only: bool) -> Path | None:

@@ -188,6 +188,8 @@ def recall(
     with output.told_as(json):
         if (text is None) == (vector is None):
             raise InvalidInput('give a text, or a vector with --vector: engram recall PATH "text"')
+        if text is not None and not text.strip():
+            raise InvalidInput('the text is empty: give what is to be recalled, engram recall PATH "text"')
         _recall(path, text or "", k, vector, embedder, json)
 
 

@@ -15,6 +15,7 @@ from engram._errors import CorruptionError, EngramError
 from engram.recall import Recall
 from engram.repair import RepairReport
 
+from .figures import figure_table
 from .tiers import migration_table, tier_table
 
 console = Console()
@@ -68,25 +69,13 @@ def progress() -> Iterator[Progress]:
 def print_stats(path: str, figures: dict[str, Any]) -> None:
     """The tiers of a store, its last migrations, and its counters part by part."""
     console.print(path, style="bold", highlight=False, soft_wrap=True, markup=False)
-    console.print(tier_table(figures), highlight=False, soft_wrap=True)
+    console.print(tier_table(figures), highlight=False)
     console.print()
     migrations = migration_table(figures)
     if migrations is not None:
-        console.print(migrations, highlight=False, soft_wrap=True)
+        console.print(migrations, highlight=False)
         console.print()
-    table = Table(show_header=False, box=None)
-    for name, value in figures.items():
-        if name in ("tiers", "before"):
-            continue
-        if isinstance(value, dict):
-            table.add_row(f"[bold]{name}[/bold]", "")
-            for key, number in value.items():
-                if isinstance(number, list):
-                    continue
-                table.add_row(f"  {key}", _written(number))
-        else:
-            table.add_row(name, _written(value))
-    console.print(table)
+    console.print(figure_table(figures), highlight=False)
 
 
 def print_repair(path: str, report: RepairReport) -> None:
@@ -140,11 +129,3 @@ def _plain(text: str) -> Any:
     from rich.text import Text
 
     return Text(text)
-
-
-def _written(value: Any) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "yes", False: "no", None: "-"}[value]
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:,.3f}"
-    return f"{value:,.0f}" if isinstance(value, (int, float)) else str(value)

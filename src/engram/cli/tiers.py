@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from engram.policy import TIERS
 
 SHOWN = 5  # migrations
 
-# Those that only the process knows which does the recalls: for any other, as that process left them.
-_DONE = ("recalls", "hit_share", "cache_hit_rate", "p50_us", "p99_us")
+# By what it is called: of what the tier holds, and of what it did. Of the latter only the process knows that
+# does the recalls: for any other, as that process left it.
+
+_ROWS: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
+    "memories": lambda here, did: f"{here['memories']:,}",
+    "segments": lambda here, did: f"{here['segments']:,}",
+    "RAM": lambda here, did: size_of(here["ram_bytes"]),
+    "disk": lambda here, did: size_of(here["disk_bytes"]),
+    "activation, median": lambda here, did: _activation(here, "median"),
+    "activation, 10 %": lambda here, did: _activation(here, "p10"),
+    "activation, 90 %": lambda here, did: _activation(here, "p90"),
+    "recalls": lambda here, did: f"{did['recalls']:,}",
+    "hits from here": lambda here, did: _percent(did["hit_share"]),
+    "page cache hits": lambda here, did: _percent(did["cache_hit_rate"]),
+    "recall, p50": lambda here, did: time_of(did["p50_us"]),
+    "recall, p99": lambda here, did: time_of(did["p99_us"]),
+}
 
 
 def tier_table(figures: dict[str, Any]) -> Table:
-    """One line a tier."""
-    table = Table(title="tiers", title_justify="left", box=None, title_style="bold", padding=(0, 2, 0, 0))
+    """One column a tier: it fits a terminal of 80 columns."""
+    table = _titled("tiers")
     table.add_column("")
-    for heading in ("memories", "segments", "RAM", "disk", "activation", "recalls", "hits from here",
-                    "page cache hits", "P50", "P99"):  # fmt: skip
-        table.add_column(heading, justify="right")
     for tier in TIERS:
-        here = figures["tiers"][tier]
-        did = _did(figures, tier)
-        table.add_row(
-            tier,
-            f"{here['memories']:,}",
-            f"{here['segments']:,}" if tier != "hot" else "-",
-            _size(here["ram_bytes"]),
-            _size(here["disk_bytes"]),
-            _spread(here["activation"]),
-            f"{did['recalls']:,}",
-            _percent(did["hit_share"]),
-            _percent(did["cache_hit_rate"]),
-            _time(did["p50_us"]),
-            _time(did["p99_us"]),
-        )
+        table.add_column(tier, justify="right")
+    for name, written in _ROWS.items():
+        table.add_row(name, *(written(figures["tiers"][tier], _did(figures, tier)) for tier in TIERS))
     return table
 
 
@@ -46,26 +48,34 @@ def migration_table(figures: dict[str, Any]) -> Table | None:
     last = _last_migrations(figures)
     if not last:
         return None
-    table = Table(
-        title="last migrations", title_justify="left", box=None, title_style="bold", padding=(0, 2, 0, 0)
-    )
+    table = _titled("last migrations")
     for heading in ("when", "why"):
         table.add_column(heading)
-    table.add_column("moved", overflow="fold")
-    for heading in ("rewritten", "written", "took"):
+    for heading in ("took", "written"):
         table.add_column(heading, justify="right")
-    table.add_column("trouble", overflow="fold")
+    table.add_column("moved", overflow="fold")
     for report in reversed(last[-SHOWN:]):
         table.add_row(
             _when(report["at"]),
             report["reason"],
-            ", ".join(f"{way} {count:,}" for way, count in report["moved"].items()) or "nothing",
-            f"{report['rewritten']:,}",
-            _size(report["bytes_written"]),
             f"{report['seconds']:.2f} s",
-            _trouble(report),
+            size_of(report["bytes_written"]),
+            Text("\n".join(_happened(report))),
         )
     return table
+
+
+def _titled(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, title_style="bold", padding=(0, 2, 0, 0))
+
+
+def _happened(report: dict[str, Any]) -> Iterator[str]:
+    yield ", ".join(f"{way} {count:,}" for way, count in report["moved"].items()) or "nothing"
+    if report["rewritten"]:
+        yield f"{report['rewritten']:,} segments rewritten"
+    yield from (f"{report[name]:,} {name}" for name in ("unknown", "refused") if report[name])
+    if report["error"]:
+        yield report["error"]
 
 
 def _did(figures: dict[str, Any], tier: str) -> dict[str, Any]:
@@ -83,12 +93,6 @@ def _last_migrations(figures: dict[str, Any]) -> list[dict[str, Any]]:
     return own or (before["migrations"] if before is not None else [])
 
 
-def _trouble(report: dict[str, Any]) -> str:
-    parts = [report["error"]] if report["error"] else []
-    parts += [f"{report[name]:,} {name}" for name in ("unknown", "refused") if report[name]]
-    return "; ".join(parts)
-
-
 def _when(seconds: float) -> str:
     try:
         return datetime.datetime.fromtimestamp(seconds).isoformat(" ", timespec="seconds")
@@ -96,13 +100,12 @@ def _when(seconds: float) -> str:
         return f"{seconds:,.0f} s"
 
 
-def _spread(activation: dict[str, float] | None) -> str:
-    if activation is None:
-        return "-"
-    return f"{activation['p10']:.3g} .. {activation['median']:.3g} .. {activation['p90']:.3g}"
+def _activation(here: dict[str, Any], which: str) -> str:
+    return "-" if here["activation"] is None else f"{here['activation'][which]:.3g}"
 
 
-def _size(count: float) -> str:
+def size_of(count: float) -> str:
+    """Bytes as people read them."""
     for unit in ("B", "KB", "MB"):
         if count < 1000:
             return f"{count:,.0f} {unit}" if unit == "B" else f"{count:,.1f} {unit}"
@@ -114,7 +117,10 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.1f} %"
 
 
-def _time(microseconds: float | None) -> str:
+def time_of(microseconds: float | None) -> str:
+    """A time as people read it."""
     if microseconds is None:
         return "-"
+    if microseconds < 10:
+        return f"{microseconds:.1f} us"
     return f"{microseconds:,.0f} us" if microseconds < 10_000 else f"{microseconds / 1000:,.1f} ms"

@@ -59,10 +59,11 @@ void Store::check_vector(const float* vector, std::optional<std::size_t> row) co
     }
   }
   throw InvalidVector(
-      finite ? which +
-                   " has length zero, which has no direction to compare under metric=\"cosine\": "
-                   "leave it out, or use metric=\"l2\""
-             : which + " is too long: its squared length overflows float32; scale the vectors down");
+      finite
+          ? which +
+                " has length zero, which has no direction to compare under the metric cosine: leave it out "
+                "(or, of an empty text, the text), or create the store with the metric l2"
+          : which + " is too long: its squared length overflows float32; scale the vectors down");
 }
 
 std::optional<Version> Store::get(std::string_view id, double now) const {

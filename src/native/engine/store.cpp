@@ -133,11 +133,11 @@ void Store::check_against(const Manifest& manifest) const {
   if (options_.dim && *options_.dim != manifest.dim) {
     throw DimensionMismatch(folder + " holds vectors of " + std::to_string(manifest.dim) +
                             " dimensions, not " + std::to_string(*options_.dim) +
-                            " (fixed when it was created): leave dim out, or use another folder");
+                            " (fixed when it was created): use vectors of that length, or another folder");
   }
   if (options_.metric && *options_.metric != manifest.metric) {
     throw InvalidInput(folder + " was created with metric \"" + metric_name(manifest.metric) + "\", not \"" +
-                       metric_name(*options_.metric) + "\": leave metric out, or use another folder");
+                       metric_name(*options_.metric) + "\": name that one or none, or use another folder");
   }
 }
 
@@ -145,7 +145,7 @@ void Store::prepare_folder(const Path& folder) {
   if (files_.exists(manifest_path(folder))) return;
   refuse_if_manifest_is_lost(files_, folder);
   if (options_.read_only) {
-    throw InvalidInput(folder.string() + " is not an Engram store: read_only=True creates none");
+    throw InvalidInput(folder.string() + " is not an Engram store, and looking at it creates none");
   }
   make_manifest();  // refuses before anything is created
   if (files_.exists(folder)) {
