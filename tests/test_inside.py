@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,6 @@ import pytest
 
 import engram
 from engram import Plan, Population, TierBudgets
-from engram._turns import Turn
 from tests.tiered import DIM, UNHURRIED, config, everything, open_filled, wait_for
 
 Call = Callable[[engram.MemoryStore], object]
@@ -202,23 +202,41 @@ def test_progress_may_wait_and_close(folder: Path) -> None:
         assert len(again) == done[-1]
 
 
-def test_a_turn_is_one_threads_at_a_time() -> None:
-    turn = Turn()
-    order: list[str] = []
+def test_a_signal_handler_that_closes_during_a_checkpoint_is_refused(folder: Path) -> None:
+    """The thread that it interrupts holds what close would wait for."""
+    came: list[BaseException] = []
 
-    def wait_for_it() -> None:
-        assert not turn.mine
-        with turn:
-            order.append("other")
+    def close(number: int, frame: object) -> None:
+        try:
+            store.close()
+        except engram.EngramError as error:
+            came.append(error)
 
-    with turn:
-        assert turn.mine
-        other = threading.Thread(target=wait_for_it)
-        other.start()
-        with pytest.raises(engram.EngramError, match="wait for itself"), turn:
-            pass
-        assert turn.mine
-        order.append("this")
-    other.join(30)
-    assert order == ["this", "other"]
-    assert not turn.mine
+    store = engram.open(folder, DIM)
+    store.store("a", np.ones(DIM))
+    before = signal.signal(signal.SIGUSR1, close)
+    try:
+        with store._parts.indexer.paused():
+            signal.raise_signal(signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    (error,) = came
+    assert "would wait for itself" in str(error)
+    store.checkpoint()
+    store.close()
+
+
+def test_a_log_handler_may_store_what_it_is_told_of(
+    folder: Path, listening: Callable[[str, Asking], None]
+) -> None:
+    asking = Asking(lambda store: store.store("told", np.ones(DIM)))
+    listening("checkpoint.taken", asking)
+    with engram.open(folder, DIM, config=engram.Config(indexing="sync")) as store:
+        store.store("a", np.ones(DIM))
+        asking.store = store
+        assert isinstance(ended(store.checkpoint), int)
+        assert isinstance(asking.came[0], int), asking.came
+        assert store.recall(np.ones(DIM), k=2).ids == ["a", "told"]
+        store.store("b", np.ones(DIM))
+        assert store.wait_indexed(timeout=30)
+        store.verify()

@@ -11,9 +11,9 @@ from ._checks import check_word
 from ._clock import Clock
 from ._durations import parse_duration
 from ._errors import CorruptionError, EngramError
+from ._inside import INSIDE
 from ._prober import Prober
 from ._sizes import Size, parse_size
-from ._turns import INSIDE
 from .catalog import Catalog
 from .catalog_open import open_catalog
 from .checkpoints import Checkpoints

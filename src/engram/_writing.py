@@ -8,9 +8,9 @@ from typing import TypeVar
 
 from ._clock import Clock
 from ._errors import QueueFull
+from ._inside import INSIDE
 from ._parts import Fsync, Parts
 from ._rows import Rows
-from ._turns import INSIDE
 from ._vectors import Vector
 from ._waiting import slices
 from .config import Config

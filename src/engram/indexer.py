@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 from . import _native
 from ._events import tell
+from ._inside import is_mine, make_lock, refuse_if_mine
 from ._threads import join_through_interrupts
-from ._turns import Turn
 from .catalog import Catalog
 from .checkpoints import Checkpoints
 
@@ -41,8 +41,8 @@ class Indexer:
         self._store = store
         self._catalog = catalog
         self._checkpoints = checkpoints
-        self._working = Turn()  # held while a batch goes into graph or catalog
-        self._pausing = Turn()
+        self._working = make_lock()  # held while a batch goes into graph or catalog
+        self._pausing = make_lock()
         self._resume = threading.Event()  # clear: the thread is to let somebody else have `_working`
         self._resume.set()
         self._held: list[_native.Batch] = []  # taken, not yet indexed: at most one
@@ -68,7 +68,7 @@ class Indexer:
     @property
     def is_here(self) -> bool:
         """Whether this very thread indexes, or keeps indexing from going on: it cannot wait for that."""
-        return self._thread is threading.current_thread() or self._working.mine or self._pausing.mine
+        return self._thread is threading.current_thread() or is_mine(self._working) or is_mine(self._pausing)
 
     # -- one step after another, in the calling thread
 
@@ -80,6 +80,7 @@ class Indexer:
         EngramError
             The batch could not be indexed; the next call tries the same one again.
         """
+        refuse_if_mine(self._working)
         with self._working:
             self._take(0.0)
             return self._index_held(background=background)
@@ -93,11 +94,14 @@ class Indexer:
 
     def commit(self) -> None:
         """Puts what is indexed into the catalog."""
+        refuse_if_mine(self._working)
         with self._working:
             self._commit()
 
     def index_through(self, lsn: int) -> None:
         """Until the record at `lsn` is in the graph; a failure is told and left for the next call."""
+        if is_mine(self._working):  # a log handler that stores: whoever it interrupts goes on afterwards
+            return
         try:
             while self._store.indexed_lsn <= lsn and self.step():
                 pass
@@ -119,6 +123,7 @@ class Indexer:
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
         """Between two batches: what the graph holds is in the catalog, and neither changes meanwhile."""
+        refuse_if_mine(self._working, self._pausing)
         with self._pausing:
             self._resume.clear()
             try:

@@ -15,9 +15,9 @@ from . import _activity, _native
 from ._clock import Clock
 from ._errors import EngramError, StoreClosed
 from ._events import tell
+from ._inside import is_mine, make_lock, refuse_if_mine
 from ._threads import join_through_interrupts
 from ._tier_statistics import tiers_of
-from ._turns import Turn
 from .catalog import Catalog
 from .checkpoints import Checkpoints
 from .indexer import Indexer
@@ -78,7 +78,7 @@ class Migrator:
         self._pace = pace
         self._clock = clock
         self._folder = folder
-        self._working = Turn()  # held during a migration
+        self._working = make_lock()  # held during a migration
         self._wake = threading.Event()
         self._over = False  # why it was woken
         self._ended = threading.Event()  # set by each migration that ends
@@ -101,7 +101,7 @@ class Migrator:
     @property
     def is_here(self) -> bool:
         """Whether this very thread migrates, or is the one that does."""
-        return self._thread is threading.current_thread() or self._working.mine
+        return self._thread is threading.current_thread() or is_mine(self._working)
 
     def run(self, reason: Reason = "asked") -> MigrationReport:
         """Migrates now; waits for one that is under way.
@@ -112,6 +112,7 @@ class Migrator:
             The policy answers what cannot be done, or a write failed; what had moved by then has moved. What
             the policy itself raises comes as it is. Or it is called within a migration, by the policy.
         """
+        refuse_if_mine(self._working)
         with self._working:
             try:
                 return self._run(reason)
