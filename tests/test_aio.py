@@ -193,6 +193,12 @@ def test_a_cancelled_call_leaves_nothing_for_asyncio_to_complain_of(
     assert complaints == []
 
 
+async def first_id_of(memory: AsyncMemoryStore) -> str | None:
+    async for id in memory:
+        return id
+    return None
+
+
 CLOSED: dict[str, Callable[[AsyncMemoryStore], Coroutine[Any, Any, object]]] = {
     "store": lambda memory: memory.store("a", np.ones(DIM)),
     "store_many": lambda memory: memory.store_many(["a"], np.ones((1, DIM))),
@@ -202,7 +208,7 @@ CLOSED: dict[str, Callable[[AsyncMemoryStore], Coroutine[Any, Any, object]]] = {
     "get": lambda memory: memory.get("a"),
     "contains": lambda memory: memory.contains("a"),
     "count": lambda memory: memory.count(),
-    "ids": lambda memory: anext(aiter(memory)),
+    "ids": lambda memory: first_id_of(memory),
     "wait": lambda memory: memory.wait(0),
     "wait_indexed": lambda memory: memory.wait_indexed(),
     "flush": lambda memory: memory.flush(),

@@ -465,7 +465,7 @@ def test_masked_values_and_no_callables_are_refused_before_anything_is_stored(
         lambda: store.store_many(["new"], masked.reshape(1, DIM)),
         lambda: store.store_many(["newer", "new"], [np.ma.array(GOOD), masked]),
         lambda: store.store_many(["new"], (masked,)),
-        lambda: store.store_many(["new"], collections.deque([masked])),  # type: ignore[arg-type]
+        lambda: store.store_many(["new"], collections.deque([masked])),
         lambda: store.recall_many([masked]),
         lambda: store.store_many(["new"], [GOOD], progress=progress),
         lambda: store.recall(masked),

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import platform
+import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import engram
+import engram._native
 
 AVAILABLE = engram.build_info()["isa_available"]
+PT_DYNAMIC, PT_TLS = 2, 7  # of the program headers of ELF
+DT_FLAGS, DF_STATIC_TLS = 30, 0x10  # of its dynamic section
 
 
 def run(code: str, isa: str | None) -> subprocess.CompletedProcess[str]:
@@ -88,3 +94,19 @@ for call in (engram.build_info, lambda: engram.open(None, dim=3)):
     for line in lines:
         assert line.startswith(f'InvalidInput ENGRAM_ISA is "{isa}"')
         assert ", ".join(AVAILABLE) in line
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads an ELF file")
+def test_what_the_module_keeps_for_each_thread_comes_with_the_thread() -> None:
+    """What is got at a thread's first touch instead ends the process where there is no memory for it."""
+    module = Path(engram._native.__file__).read_bytes()
+    (at,) = struct.unpack_from("<Q", module, 32)
+    size, count = struct.unpack_from("<HH", module, 54)
+    headers = [struct.unpack_from("<IIQQQQQQ", module, at + size * number) for number in range(count)]
+    (kept,) = [header[6] for header in headers if header[0] == PT_TLS]
+    assert kept <= 64
+
+    (offset, length) = next((header[2], header[5]) for header in headers if header[0] == PT_DYNAMIC)
+    dynamic = dict(struct.iter_unpack("<QQ", module[offset : offset + length]))
+    if platform.libc_ver()[0] == "glibc":
+        assert dynamic[DT_FLAGS] & DF_STATIC_TLS

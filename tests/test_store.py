@@ -232,7 +232,7 @@ def test_a_refused_store_many_says_that_nothing_is_stored(memory: engram.MemoryS
     with pytest.raises(engram.InvalidVector) as caught:
         memory.store_many(["a", "b", "c"], vectors)
 
-    assert caught.value.stored == 0  # type: ignore[attr-defined]
+    assert caught.value.stored == 0
     assert len(memory) == 0
 
 

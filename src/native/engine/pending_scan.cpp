@@ -5,6 +5,8 @@
 #include <limits>
 #include <numeric>
 
+#include "base/per_thread.h"
+
 namespace engram::engine {
 namespace {
 
@@ -22,8 +24,8 @@ struct Scratch {
 };
 
 Scratch& scratch() {
-  thread_local Scratch mine;
-  return mine;
+  static auto& kept = PerThread<Scratch>::make();
+  return kept.get();
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/per_thread.h"
+
 namespace engram::engine {
 
 class Readers {
@@ -63,7 +65,7 @@ class Readers {
   static constexpr std::size_t kStripes = 16;
 
   std::atomic<std::uint64_t>* enter() {
-    thread_local const std::size_t mine = next_stripe_.fetch_add(1, std::memory_order_relaxed) % kStripes;
+    const std::size_t mine = thread_number() % kStripes;
     for (;;) {
       const std::uint32_t phase = phase_.load(std::memory_order_seq_cst);
       std::atomic<std::uint64_t>* counter = &stripes_[mine].active[phase];
@@ -74,7 +76,6 @@ class Readers {
     }
   }
 
-  static inline std::atomic<std::size_t> next_stripe_{0};
   std::atomic<std::uint32_t> phase_{0};
   std::array<Stripe, kStripes> stripes_{};
 };

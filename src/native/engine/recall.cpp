@@ -5,9 +5,11 @@
 #include <cmath>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/per_thread.h"
 #include "base/thread_time.h"
 #include "engine/pending_scan.h"
 #include "engine/store.h"
@@ -30,6 +32,18 @@ struct Candidate {
   }
   Tier tier() const { return segment == nullptr ? Tier::kHot : segment->tier(); }
 };
+
+// What a recall needs besides its answer: kept by the thread, for the next one.
+struct Kept {
+  std::vector<hnsw::Hit> hot;
+  std::vector<tier::Hit> lower;
+  std::vector<tier::Row> rows;
+};
+
+Kept& kept() {
+  static auto& each = PerThread<Kept>::make();
+  return each.get();
+}
 
 // When a tier that begins now has to end.
 Clock::time_point deadline_of(const RecallOptions& options, Tier tier, Clock::time_point begin) {
@@ -133,7 +147,7 @@ void Store::walk_hot(const float* cue, Merge& merge) const {
   for (const auto& segment : merge.view.tiers->segments) elsewhere += segment->file->rows();
   const std::size_t wanted = std::min(merge.options.k, graph_->size() + elsewhere);
   if (wanted == 0) return;
-  thread_local std::vector<hnsw::Hit> hits;
+  std::vector<hnsw::Hit>& hits = kept().hot;
   // A memory that went down and has come up again lies in the graph twice while an older recall is under way,
   // and this one may count both: more is asked for until doubles push nobody out.
   std::size_t found = 0;
@@ -179,7 +193,7 @@ void Store::search_tier(Tier tier, const float* cue, Merge& merge) const {
   const Clock::time_point begin = Clock::now();
   TierCounters& counters = counters_[static_cast<std::size_t>(tier)];
   tier::Query query{cue, 0, merge.options.ef, deadline_of(merge.options, tier, merge.begin)};
-  thread_local std::vector<tier::Hit> hits;
+  std::vector<tier::Hit>& hits = kept().lower;
   for (const auto& segment : merge.view.tiers->segments) {
     if (segment->tier() != tier) continue;
     // Of all rows, not of those that count now: more may come to life while it is searched.
@@ -201,7 +215,7 @@ void Store::search_tier(Tier tier, const float* cue, Merge& merge) const {
 
 // Asks the disk for the ids of all hits at once, before they are read one by one.
 void Store::will_need(const Merge& merge) {
-  thread_local std::vector<tier::Row> rows;
+  std::vector<tier::Row>& rows = kept().rows;
   for (const auto& segment : merge.view.tiers->segments) {
     rows.clear();
     for (const Candidate& hit : merge.nearest) {

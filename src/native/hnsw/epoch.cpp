@@ -1,15 +1,11 @@
 #include "hnsw/epoch.h"
 
+#include "base/per_thread.h"
+
 namespace engram::hnsw {
 
-std::size_t thread_number() {
-  static std::atomic<std::size_t> next{0};
-  thread_local const std::size_t mine = next.fetch_add(1, std::memory_order_relaxed);
-  return mine;
-}
-
 Epochs::Pin Epochs::pin() {
-  const std::size_t start = thread_number();
+  const std::size_t start = thread_number();  // threads begin their probing apart
   for (Block* block = &first_;;) {
     for (std::size_t i = 0; i < block->entries.size(); ++i) {
       Entry& entry = block->entries[(start + i) % block->entries.size()];

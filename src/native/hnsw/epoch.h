@@ -17,9 +17,6 @@
 
 namespace engram::hnsw {
 
-// A small number of its own for each thread, so that threads begin their probing apart.
-std::size_t thread_number();
-
 class Epochs {
   struct alignas(64) Entry {
     std::atomic<std::uint64_t> epoch{0};  // 0: free

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/parallel.h"
+#include "base/per_thread.h"
 #include "simd/kernels.h"
 
 namespace engram::hnsw {
@@ -285,7 +286,8 @@ Index::Plan Index::plan(const State& state, const LabelFilter* filter, std::size
 void Index::search_row(const State& state, const float* query, std::size_t k, std::size_t ef,
                        const Plan& plan, Label* labels, float* distances) {
   const Graph& graph = *state.graph;
-  thread_local std::vector<Hit> hits;
+  static auto& kept = PerThread<std::vector<Hit>>::make();
+  std::vector<Hit>& hits = kept.get();
   const Graph::Guard guard = graph.pin();  // a hit's slot keeps its label until it is read
   const std::size_t most = std::min(k, graph.slots());
   hits.resize(most);

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstring>
 
-#include "hnsw/epoch.h"
+#include "base/per_thread.h"
 
 namespace engram::hnsw {
 
