@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ._regular import other_than_file
 from .catalog import Catalog, LayeredCatalog, RamCatalog
 from .catalog_sqlite import NoCatalog, SqliteCatalog
 
@@ -21,7 +22,7 @@ def open_catalog(folder: Path | None, *, read_only: bool) -> Catalog:
     if not read_only:
         return SqliteCatalog(file)
     try:
-        if file.is_file() and not file.stat().st_size:
+        if other_than_file(file) is None and not file.stat().st_size:
             return RamCatalog()
         return LayeredCatalog(SqliteCatalog(file, read_only=True))
     except (FileNotFoundError, NoCatalog):
