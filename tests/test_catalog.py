@@ -251,3 +251,16 @@ def test_a_store_in_ram_has_its_catalog_there(tmp_path: Path, monkeypatch: pytes
         assert found.content == "text"
     assert list(tmp_path.iterdir()) == []
     assert isinstance(open_catalog(None, read_only=False), RamCatalog)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_header_that_names_no_format_of_sqlite_is_damage(folder: Path, read_only: bool) -> None:
+    with engram.open(folder, 2) as store:
+        store.store("a", [1, 2])
+    catalog = folder / "catalog.sqlite"
+    changed = bytearray(catalog.read_bytes())
+    changed[47] = 9  # the schema's format; SQLite knows 1 to 4
+    catalog.write_bytes(changed)
+
+    with pytest.raises(engram.CorruptionError, match=r"catalog\.sqlite"):
+        engram.open(folder, read_only=read_only)

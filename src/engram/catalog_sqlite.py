@@ -49,6 +49,9 @@ _ROWS_CHECKED_AT_ONCE = 512  # by verify: a millisecond or two
 
 _BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite opens
 
+# In what SQLite calls an error of the operation: a table that is gone, a schema or header it cannot read.
+_SIGNS_OF_DAMAGE = ("no such", "malformed", "unsupported file format")
+
 _LSN = struct.Struct("<q")
 
 
@@ -266,7 +269,7 @@ class SqliteCatalog:
             text = str(error)
             if "full" in text:
                 raise OutOfSpace(f"no room for the catalog {self._file} ({text}); free some space") from error
-            if "no such" in text or "malformed" in text:
+            if any(sign in text for sign in _SIGNS_OF_DAMAGE):
                 raise self._damaged(text) from error
             raise EngramError(f"the catalog {self._file} cannot be used: {text}") from error
         except sqlite3.ProgrammingError as error:
