@@ -40,6 +40,7 @@ def test_a_page_without_the_place_says_so() -> None:
         "log",
         "native",
         "tiers-life",
+        "tiers-others",
     ],
 )
 def test_the_page_has_a_place_for_every_part(name: str) -> None:
