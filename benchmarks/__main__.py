@@ -43,6 +43,10 @@ def main() -> int:
             "1000",
             "--build-threads",
             "all",
+            "--rounds",
+            "1",
+            "--target-rounds",
+            "2",
             "--point-seconds",
             "0.3",
             "--engines",
@@ -50,7 +54,7 @@ def main() -> int:
         ]
         codes.append(ann.main([*data, "--name", f"ann-{size}", *([] if options.full else short), *others]))
     if "durable" in wanted:
-        short = ["--load-seconds", "6", "--query-count", "200", "--rounds", "2"]
+        short = ["--load-seconds", "5", "--query-count", "200", "--rounds", "2", "--single-seconds", "1.5"]
         full = ["--load-seconds", "600"]
         codes.append(durable.main([*data, "--name", f"durable-{size}", *(full if options.full else short)]))
     if "queue" in wanted:

@@ -43,6 +43,12 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, default=3, help="rounds of turns; figures are their medians (default: 3)"
     )
     what.add_argument(
+        "--target-rounds",
+        type=int,
+        default=4,
+        help="further rounds of the settings around recall@10 = 0.90, 0.95 and 0.99 alone (default: 4)",
+    )
+    what.add_argument(
         "--point-seconds",
         type=float,
         default=20.0,
@@ -83,7 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
     except (DataError, check.BadRatioError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    plan = Plan(engines, options.rounds, threads, options.rebuild, options.point_seconds)
+    plan = Plan(
+        engines, options.rounds, options.target_rounds, threads, options.rebuild, options.point_seconds
+    )
     measured = run(plan, dataset, results_folder() / "logs")
     content = report.result(dataset, measured, head(arguments))
     file = save(content, options.name)

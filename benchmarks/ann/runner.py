@@ -2,7 +2,8 @@
 
 Turns: for each round, for each point of the sweep, each engine measures that point once; the order of the
 engines moves by one every turn. What the machine does meanwhile (clock, neighbours, heat) thus falls on all
-alike, and a figure is the median of the rounds.
+alike, and a figure is the median of the rounds. The points that decide, those on either side of a recall at
+which engines are compared, are measured in further rounds: their medians are of more.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy as np
 
 from benchmarks.ann.adapters import ADAPTERS
 from benchmarks.ann.datasets import Dataset
-from benchmarks.ann.metrics import FloatArray, distances, median, recall, spread
+from benchmarks.ann.metrics import TARGETS, FloatArray, distances, median, recall, spread
 from benchmarks.common.cache import BuiltCache
 from benchmarks.common.installed import UnavailableError
 from benchmarks.common.progress import say, track
@@ -38,6 +39,7 @@ class Plan:
 
     engines: list[str]
     rounds: int = 3
+    target_rounds: int = 4  # more of them, of the points around the targets alone
     build_threads: tuple[int, ...] = (1, 0)  # 0: all
     rebuild: bool = False
     point_seconds: float = 20.0  # a point slower than this is measured with fewer queries
@@ -171,15 +173,33 @@ def _loaded(
 def _take_turns(
     plan: Plan, live: list[_Live], judge: Callable[[dict[str, Path]], dict[str, float]], scratch: Path
 ) -> None:
-    for round_number in range(plan.rounds):
-        turns = max((len(one.sweep) for one in live), default=0)
-        for turn in track(range(turns), f"round {round_number + 1} of {plan.rounds}"):
+    for round_number in range(plan.rounds + plan.target_rounds):
+        choose = _all_points if round_number < plan.rounds else _around_targets
+        turns = max((len(choose(one)) for one in live), default=0)
+        name = f"round {round_number + 1} of {plan.rounds + plan.target_rounds}"
+        for turn in track(range(turns), name):
             start = (round_number + turn) % max(1, len(live))
             for one in live[start:] + live[:start]:
-                if turn < len(one.sweep) and one.measured.missing is None:
-                    _one_turn(plan, one, round_number, turn, judge, scratch)
+                points = choose(one)  # fewer than there were, if one has reached all that is asked
+                if turn < len(points) and one.measured.missing is None:
+                    _one_turn(plan, one, round_number, points[turn], judge, scratch)
     for one in live:
         one.measured.points = _points(one)
+
+
+def _all_points(one: _Live) -> list[int]:
+    return list(range(len(one.sweep)))
+
+
+def _around_targets(one: _Live) -> list[int]:
+    """The points between which the sweep crosses a target: what decides there, but for freaks."""
+    recalls = [quality["recall_10"] for _, quality in sorted(one.quality.items())]
+    around: set[int] = set()
+    for target in TARGETS:
+        above = next((at for at, reached in enumerate(recalls) if reached >= target), None)
+        if above is not None:
+            around |= {max(0, above - 1), above}
+    return sorted(around)
 
 
 def _one_turn(

@@ -17,8 +17,11 @@ from benchmarks.common.process import ALL_CORES, folder_bytes, no_collection, on
 _WARM_UP = 50
 # Since its last turn the others have had the caches: what fits into them is brought back first, so that no
 # turn measures how much of it that was.
-_WARM_SECONDS = 0.1
-_LEAST_SECONDS = (0.2, 0.1)  # of single queries, of batches: less says more of the weather than of the engine
+_WARM_SECONDS = 0.05
+_LEAST_SECONDS = (
+    0.15,
+    0.06,
+)  # of single queries, of batches: less says more of the weather than of the engine
 
 
 class AnnWorker:

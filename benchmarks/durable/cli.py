@@ -26,6 +26,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--stores", help=f"comma-separated (default: all; known: {', '.join(STORES)})")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of turns (default: 3)")
     parser.add_argument(
+        "--single-seconds",
+        type=float,
+        default=3.0,
+        help="of inserts one at a time, each round, at most (default: 3)",
+    )
+    parser.add_argument(
         "--load-seconds",
         type=float,
         default=60.0,
@@ -51,7 +57,13 @@ def main(arguments: list[str] | None = None) -> int:
     except DataError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    plan = Plan(stores, rounds=options.rounds, load_seconds=options.load_seconds, reload=options.reload)
+    plan = Plan(
+        stores,
+        rounds=options.rounds,
+        single_seconds=options.single_seconds,
+        load_seconds=options.load_seconds,
+        reload=options.reload,
+    )
     measured = run(plan, dataset, results_folder() / "logs")
     content = report.result(dataset, measured, head(arguments))
     file = save(content, options.name)

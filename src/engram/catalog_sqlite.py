@@ -297,6 +297,7 @@ def _insert(writer: sqlite3.Connection, rows: Iterable[CatalogRow], begin: int) 
     while piece := list(itertools.islice(new, _ROWS_PER_STATEMENT)):
         places = ",".join([_PLACES] * len(piece))
         writer.execute(f"INSERT OR REPLACE INTO memories VALUES {places}", _native.with_crcs(piece))
+        _native.make_way()  # for those who store and recall: a transaction takes longer than they should wait
 
 
 def _delete(writer: sqlite3.Connection, keys: Sequence[int]) -> None:

@@ -18,7 +18,7 @@ from .checkpoints import Checkpoints
 
 _BATCH = (64, 2048)  # memories: as many as wait, within these
 _IDLE_SECONDS = 5.0  # how long it sleeps in the queue when nothing comes; arrivals and stop() wake it
-_COMMIT_SECONDS = 0.05  # how long what is indexed waits for company on its way into the catalog
+_COMMIT_SECONDS = 0.25  # how long what is indexed waits for company on its way into the catalog
 _RETRY_SECONDS = (0.05, 2.0)  # the first pause after a failure, and the longest
 _TRIES = 3  # of one batch until what fails of it is set aside; failures in a row until waiters are told
 

@@ -1,6 +1,7 @@
 // From the queue to the hot graph: the indexer's side of the store.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -31,6 +32,12 @@ std::vector<PendingMemory*> members(const Queue::Batch& batch) {
   return memories;
 }
 
+// How many memories the indexer gathers before it begins, and how long it waits for so many. A recall scans
+// them meanwhile, in a few microseconds.
+constexpr std::size_t kCompany = 256;
+constexpr std::chrono::milliseconds kGather{5};
+constexpr std::size_t kNoneWanted = std::numeric_limits<std::size_t>::max();
+
 bool wants_slot(const PendingMemory* memory) {
   return memory->slot == hnsw::kNoSlot && memory->dead_at.load(std::memory_order_acquire) == hnsw::kAlive;
 }
@@ -39,11 +46,8 @@ bool wants_slot(const PendingMemory* memory) {
 
 Queue::Batch Store::take(std::size_t most, Seconds timeout) {
   const Use use(users_);
-  {
-    std::unique_lock lock(progress_mutex_);
-    progress_.wait_for(lock, timeout, [this] { return stopping_ || queue_.has_work(); });
-    if (stopping_) return {};
-  }
+  if (timeout > Seconds(0)) wait_for_work(timeout);
+  if (stopping_) return {};
   Queue::Batch batch = queue_.take(most);
   if (batch.chunks.empty()) {
     const std::unique_lock idle(index_mutex_, std::try_to_lock);
@@ -52,10 +56,29 @@ Queue::Batch Store::take(std::size_t most, Seconds timeout) {
   return batch;
 }
 
+// For the first, and then for company: a thread of its own priority for each memory would cost those who
+// store more than what it does.
+void Store::wait_for_work(Seconds timeout) {
+  std::unique_lock lock(work_mutex_);
+  work_wanted_ = 1;
+  if (work_.wait_for(lock, timeout, [this] { return stopping_ || queue_.has_work(); })) {
+    work_wanted_ = kCompany;
+    work_.wait_for(lock, std::min<Seconds>(timeout, kGather),
+                   [this] { return is_awaited() || queue_.depth() >= kCompany; });
+  }
+  work_wanted_ = kNoneWanted;
+}
+
+// Wakes the indexer if it waits for no more than what the queue holds.
+void Store::tell_indexer() const {
+  if (queue_.depth() < work_wanted_.load() && !is_awaited()) return;
+  const std::lock_guard lock(work_mutex_);
+  work_.notify_all();
+}
+
 void Store::stop_indexing() {
-  const std::lock_guard lock(progress_mutex_);
   stopping_ = true;
-  progress_.notify_all();
+  tell_indexer();
 }
 
 void Store::sync_for(const Queue::Batch& batch) {

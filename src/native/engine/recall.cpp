@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <span>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -261,6 +262,12 @@ void Store::count(const Recalled& recalled) const {
   }
 }
 
+// Threads that recall without a pause would keep those who store from the processor for a slice of the
+// scheduler each time the disk has done its part.
+void Store::make_way() const {
+  if (writing_.load(std::memory_order_relaxed) != 0) std::this_thread::yield();
+}
+
 Recalled Store::recall(const float* cue, const RecallOptions& options) const {
   const Use use = usable();
   const Timer timer(metrics_.recall);
@@ -279,6 +286,7 @@ Recalled Store::recall(const float* cue, const RecallOptions& options) const {
   recalled.tiers = merge.tiers;
   name_hits(merge, recalled);
   if (options.by_somebody) count(recalled);
+  if (options.by_somebody) make_way();
   return recalled;
 }
 

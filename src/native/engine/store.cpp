@@ -253,9 +253,9 @@ Store::Use Store::writable() const {
 
 void Store::close() {
   if (forked_ || closed_.exchange(true)) return;
+  stop_indexing();
   {
     const std::lock_guard lock(progress_mutex_);
-    stopping_ = true;
     progress_.notify_all();
   }
   room_.close();

@@ -292,6 +292,8 @@ class Store {
             MoveReport& report);
   void show_row(TierSegment& segment, tier::Row row, Place from, MoveReport& report);
 
+  void wait_for_work(Seconds timeout);
+  void tell_indexer() const;
   void insert(PendingMemory& memory);
   bool try_insert(PendingMemory& memory);
   void finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories);
@@ -316,6 +318,7 @@ class Store {
   static void will_need(const Merge& merge);
   void name_hits(const Merge& merge, Recalled& recalled) const;
   void count(const Recalled& recalled) const;
+  void make_way() const;
 
   FileSystem& files_;
   Options options_;
@@ -368,8 +371,12 @@ class Store {
   std::atomic<std::size_t> aside_count_{0};
 
   mutable std::mutex progress_mutex_;
-  mutable std::condition_variable progress_;      // work, indexed, closing
-  std::atomic<bool> stopping_{false};             // written under progress_mutex_
+  mutable std::condition_variable progress_;  // indexed, closing
+  mutable std::mutex work_mutex_;
+  mutable std::condition_variable work_;     // for the indexer alone
+  std::atomic<std::size_t> work_wanted_{0};  // how deep the queue has to be for it to be woken
+  std::atomic<bool> stopping_{false};
+  std::atomic<std::size_t> writing_{0};           // calls that wait for the log
   mutable std::atomic<std::size_t> awaiting_{0};  // calls of wait_indexed()
   std::atomic<bool> closed_{false};
   std::atomic<bool> forked_{false};

@@ -350,6 +350,28 @@ TEST(Store, RecallsDuringUpdatesSeeEveryMemoryExactlyOnce) {
   store->verify();
 }
 
+// The indexer waits without end here: a wake-up that is lost, by the first memory, by whoever begins to wait
+// for the index while it gathers company, or by the end, hangs.
+TEST(Store, TheIndexerIsWokenByWorkByThoseWhoWaitAndByTheEnd) {
+  const std::unique_ptr<Store> store = open(in_ram());
+  std::thread indexer([&] {
+    for (;;) {
+      const Queue::Batch batch = store->take(8, Seconds(86400));
+      if (batch.chunks.empty()) return;
+      store->index(batch, Priority::kIdle);
+      store->committed(store->uncommitted());
+    }
+  });
+  for (int i = 0; i < 500; ++i) {
+    const std::uint64_t lsn = put(*store, "id" + std::to_string(i % 5), {static_cast<float>(i)});
+    if (i % 2 == 0) {
+      EXPECT_TRUE(store->wait_indexed(lsn, std::nullopt));
+    }
+  }
+  store->stop_indexing();
+  indexer.join();
+}
+
 TEST(Store, EveryCallAfterCloseSaysSo) {
   const std::unique_ptr<Store> store = open(in_ram());
   put(*store, "a", {1});

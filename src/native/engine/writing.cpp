@@ -42,6 +42,7 @@ std::uint64_t Store::append(std::shared_ptr<Chunk> chunk, std::optional<wal::Syn
                             std::optional<Seconds> timeout) {
   const Use use = writable();
   const Timer timer(metrics_.store);
+  const Counted writing(writing_);
   const Load load = load_of(*chunk);
   wait_for_room(load, timeout);
   try {
@@ -84,8 +85,7 @@ void Store::commit(std::span<const wal::Record> group) {
     throw;
   }
   metrics_.queue_depth.record(queue_.depth());
-  const std::lock_guard lock(progress_mutex_);
-  progress_.notify_all();
+  tell_indexer();
 }
 
 // The table's lock is held until the group is visible: whoever sees a version in the table must find it in a
@@ -174,6 +174,7 @@ bool Store::wait_durable(std::uint64_t lsn, std::optional<Seconds> timeout) {
 bool Store::wait_indexed(std::uint64_t lsn, std::optional<Seconds> timeout) const {
   const Use use = usable();
   const Counted awaiting(awaiting_);
+  tell_indexer();
   std::unique_lock lock(progress_mutex_);
   const auto ready = [&] { return closed_ || indexed_lsn() > lsn; };
   if (!wait_sliced(lock, progress_, timeout, options_.on_wait, ready)) return false;

@@ -1,9 +1,11 @@
 #include <span>
 #include <string_view>
+#include <thread>
 
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "python/bindings.h"
+#include "python/gil.h"
 
 namespace py = pybind11;
 
@@ -75,6 +77,7 @@ void bind_base(py::module_& module) {
         return crc32c(0, std::as_bytes(std::span(bytes)));
       },
       py::arg("data"));
+  module.def("make_way", &std::this_thread::yield, py::call_guard<Released>());
   // For what the child of a fork must not destroy, not even when its interpreter ends.
   module.def("leak", [](const py::object& thing) { thing.inc_ref(); }, py::arg("thing"));
 }

@@ -99,10 +99,12 @@ void Committer::lead() noexcept {
 }
 
 // As many as there were when some were told a moment ago are likely to be here soon: waiting for them costs
-// less than the sync they would otherwise need of their own. Patience shrinks as long as they do not come,
-// but slowly: when one of sixteen was late once, halving it sends all of them on in small groups.
+// less than the sync they would otherwise need of their own, if it does not take longer. Patience shrinks as
+// long as they do not come, but slowly: when one of sixteen was late once, halving it sends all of them on in
+// small groups.
 void Committer::gather() {
   if (ring_.arrived() >= expected_) return;
+  patience_ = std::min(patience_, std::max(syncer_.last_took(), kLeastPatience));
   const Clock::time_point until = Clock::now() + patience_;
   while (ring_.arrived() < expected_) {
     if (Clock::now() >= until) {

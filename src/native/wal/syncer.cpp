@@ -53,6 +53,7 @@ void Syncer::sync_once(std::unique_lock<std::mutex>& lock) {
   }
   const auto took = static_cast<std::uint64_t>((Clock::now() - begin).count());
   nanoseconds_.fetch_add(took, std::memory_order_relaxed);
+  last_took_.store(static_cast<std::int64_t>(took), std::memory_order_relaxed);
   times_.record(took);
   syncs_.fetch_add(1, std::memory_order_relaxed);
   lock.lock();

@@ -54,6 +54,9 @@ class Syncer {
   void wake_interval();
   void stop_interval();
 
+  std::chrono::nanoseconds last_took() const {
+    return std::chrono::nanoseconds(last_took_.load(std::memory_order_relaxed));
+  }
   std::uint64_t syncs() const { return syncs_.load(std::memory_order_relaxed); }
   std::uint64_t nanoseconds() const { return nanoseconds_.load(std::memory_order_relaxed); }
   Histogram::Snapshot times() const { return times_.snapshot(); }  // in nanoseconds
@@ -68,6 +71,7 @@ class Syncer {
   std::atomic<Lsn> synced_;
   std::atomic<std::uint64_t> syncs_{0};
   std::atomic<std::uint64_t> nanoseconds_{0};
+  std::atomic<std::int64_t> last_took_{0};
   Histogram times_;
 
   std::mutex mutex_;
