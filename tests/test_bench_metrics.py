@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from benchmarks.ann.groundtruth import exact
-from benchmarks.ann.metrics import Point, at_recall, distances, pareto, recall, spread
+from benchmarks.ann.metrics import Point, around_targets, at_recall, distances, pareto, recall, spread
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -150,3 +150,12 @@ def test_a_crossing_never_promises_more_than_was_measured(
 
 def test_spread_is_how_far_rounds_lie_apart() -> None:
     assert spread([9.0, 10.0, 11.0]) == pytest.approx(0.2)
+
+
+def test_the_points_on_either_side_of_each_target_decide() -> None:
+    assert around_targets([0.80, 0.89, 0.91, 0.94, 0.951, 0.97, 0.985, 0.992, 0.999]) == [1, 2, 3, 4, 6, 7]
+    assert around_targets([0.93, 0.96]) == [
+        0,
+        1,
+    ]  # begins above one, misses one
+    assert around_targets([0.5, 0.6]) == []

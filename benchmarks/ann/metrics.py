@@ -114,6 +114,16 @@ def at_recall(
     return Crossing(curve[0].figures[figure], bound=curve[0].recall > target)
 
 
+def around_targets(recalls: Sequence[float]) -> list[int]:
+    """Of a sweep's points those between which it first crosses a target: what decides there."""
+    around: set[int] = set()
+    for target in TARGETS:
+        above = next((at for at, reached in enumerate(recalls) if reached >= target), None)
+        if above is not None:
+            around |= {max(0, above - 1), above}
+    return sorted(around)
+
+
 def median(values: Sequence[float]) -> float:
     return float(np.median(np.asarray(values, dtype=np.float64)))
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.ann.adapters import ADAPTERS
 from benchmarks.ann.datasets import Dataset
-from benchmarks.ann.metrics import TARGETS, FloatArray, distances, median, recall, spread
+from benchmarks.ann.metrics import FloatArray, around_targets, distances, median, recall, spread
 from benchmarks.common.cache import BuiltCache
 from benchmarks.common.installed import UnavailableError
 from benchmarks.common.progress import say, track
@@ -192,14 +192,7 @@ def _all_points(one: _Live) -> list[int]:
 
 
 def _around_targets(one: _Live) -> list[int]:
-    """The points between which the sweep crosses a target: what decides there, but for freaks."""
-    recalls = [quality["recall_10"] for _, quality in sorted(one.quality.items())]
-    around: set[int] = set()
-    for target in TARGETS:
-        above = next((at for at, reached in enumerate(recalls) if reached >= target), None)
-        if above is not None:
-            around |= {max(0, above - 1), above}
-    return sorted(around)
+    return around_targets([quality["recall_10"] for _, quality in sorted(one.quality.items())])
 
 
 def _one_turn(
