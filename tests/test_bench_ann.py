@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from benchmarks.ann import datasets
+from benchmarks.ann import datasets, report
 from benchmarks.ann.cli import main
 from benchmarks.ann.download import Download, fetch
 from benchmarks.ann.groundtruth import cached_exact
 from benchmarks.ann.readers import DataError
-from benchmarks.ann.runner import Plan, run
+from benchmarks.ann.runner import Measured, Plan, run
 from benchmarks.ann.synthetic import synthetic
 
 
@@ -128,6 +128,78 @@ def save_set(folder: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     np.save(folder / name / "base_f16.npy", base.astype(np.float16))
     np.save(folder / name / "query_f16.npy", queries.astype(np.float16))
     return base, queries
+
+
+def test_a_batch_that_finds_less_than_single_queries_is_judged_by_what_it_finds() -> None:
+    point = dict.fromkeys(("qps", "batch_1_qps", "batch_all_qps", "p50_us", "p95_us", "p99_us"), 100.0)
+    measured = Measured("liar", points=[{**point, "recall_10": 0.99, "batch_recall_10": 0.1}])
+    data = datasets.load("synthetic", limit=100, queries=2)
+
+    [engine] = report.result(data, [measured], {})["engines"]
+
+    assert engine["at_recall"]["0.95"]["qps"] == 100.0
+    assert engine["at_recall"]["0.95"]["batch_1_qps"] is None
+    assert "batch_1_qps" not in engine["at_recall"]["0.95"]["bounds"]
+
+
+def test_each_figure_says_for_itself_whether_its_curve_begins_above_the_target() -> None:
+    fast = {"recall_10": 0.92, "batch_recall_10": 0.95, "batch_1_qps": 900.0, "batch_all_qps": 900.0}
+    slow = {"recall_10": 0.80, "batch_recall_10": 0.80, "batch_1_qps": 800.0, "batch_all_qps": 1000.0}
+    rest = {"qps": 500.0, "p50_us": 1.0, "p95_us": 1.0, "p99_us": 1.0}
+    measured = Measured("any", points=[{**rest, **slow, "qps": 700.0}, {**rest, **fast}])
+    data = datasets.load("synthetic", limit=100, queries=2)
+
+    [engine] = report.result(data, [measured], {})["engines"]
+
+    bounds = engine["at_recall"]["0.90"]["bounds"]
+    assert "qps" not in bounds  # it crosses
+    assert "batch_all_qps" not in bounds
+    assert "batch_1_qps" in bounds  # its slower point with less recall is no part of its curve
+
+
+def test_an_index_that_another_number_of_threads_built_is_not_taken_for_it(own_folders: Path) -> None:
+    data = datasets.load("synthetic", limit=300, queries=10)
+    for threads in (0, 1, 0):
+        plan = Plan(["numpy-exact"], rounds=1, target_rounds=0, build_threads=(threads,))
+        run(plan, data, own_folders / "log")
+
+    assert len(list((own_folders / "cache" / "indexes").glob("*.json"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["--limit", "5"], "at least 10 vectors"),
+        (["--limit", "0"], "'0': give a whole number of at least 1"),
+        (["--rounds", "x"], "'x': give a whole number of at least 1"),
+        (["--query-count", "-1"], "'-1': give a whole number of at least 1"),
+        (["--ratio", "numpy-exact=nan"], "'numpy-exact=nan' is not a ratio"),
+        (["--ratio", "numpy-exact=inf"], "'numpy-exact=inf' is not a ratio"),
+        (["--compare", "/nowhere.json"], "/nowhere.json"),
+        (["--compare", __file__], "is no result of benchmarks.ann"),
+    ],
+)
+def test_what_cannot_be_measured_is_said_before_anything_is(
+    arguments: list[str], what: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        code: object = main(["--dataset", "synthetic", "--engines", "numpy-exact", *arguments])
+    except SystemExit as end:
+        code = end.code
+
+    assert code == 2
+    assert what in capsys.readouterr().err
+
+
+def test_a_run_that_measured_nothing_leaves_the_earlier_result(own_folders: Path) -> None:
+    (own_folders / "results").mkdir()
+    earlier = own_folders / "results" / "ann.json"
+    earlier.write_text("{}")
+
+    code = main(["--dataset", "synthetic", "--limit", "50", "--query-count", "2", "--engines", "glass"])
+
+    assert code == 2
+    assert earlier.read_text() == "{}"
 
 
 def test_npy_vectors_in_a_folder_called_sift1m_are_never_called_sift1m(own_folders: Path) -> None:

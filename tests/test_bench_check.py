@@ -10,7 +10,7 @@ from benchmarks.ann.check import BadRatioError, Ratio, failures, parse_ratio
 
 def engine(name: str, qps: dict[str, float | None]) -> dict[str, Any]:
     at_recall = {
-        target: None if speed is None else {"qps": speed, "bound": False} for target, speed in qps.items()
+        target: None if speed is None else {"qps": speed, "bounds": []} for target, speed in qps.items()
     }
     return {"engine": name, "missing": None, "at_recall": at_recall, "points": [{"recall_10": 0.8123}]}
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.common.worker import Worker, WorkerError
+from benchmarks.common.worker import ROOT, Worker, WorkerError
 
 TARGET = f"{__name__}:Toy"
 
@@ -110,3 +112,33 @@ def test_closing_ends_the_process(log: Path) -> None:
 
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_a_crash_does_not_quote_what_an_earlier_process_said(log: Path) -> None:
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text("IndexError: of another run\n")
+
+    with pytest.raises(WorkerError) as failure, Worker(TARGET, log) as worker:
+        worker.call("leave")
+
+    assert "IndexError" not in str(failure.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the system for it")
+def test_a_worker_ends_with_its_parent_however_that_ends(log: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from benchmarks.common.worker import Worker\n"
+        f"worker = Worker({TARGET!r}, Path({str(log)!r})); print(worker.call('pid'), flush=True)\n"
+        "worker.call('hang')"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    pid = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+
+    deadline = time.monotonic() + 30
+    while (Path("/proc") / str(pid)).exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not (Path("/proc") / str(pid)).exists()

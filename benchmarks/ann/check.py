@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ def parse_ratio(text: str) -> Ratio:
         least = float(number)
     except ValueError:
         least = -1.0
-    if not separator or not engine or least <= 0 or target not in ("0.90", "0.95", "0.99"):
+    if not separator or not engine or not 0 < least < math.inf or target not in ("0.90", "0.95", "0.99"):
         raise BadRatioError(f"{text!r} is not a ratio: write ENGINE=NUMBER or ENGINE@0.90|0.95|0.99=NUMBER")
     return Ratio(engine, least, target)
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from benchmarks.ann import check, datasets, report
 from benchmarks.ann.adapters import ADAPTERS, DEFAULT
@@ -13,7 +14,7 @@ from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.plot import write_plot
 from benchmarks.ann.readers import DataError
 from benchmarks.ann.runner import Plan, run
-from benchmarks.common.cli import add_data_options, add_name_option, head, save
+from benchmarks.common.cli import add_data_options, add_name_option, at_least, head, save
 from benchmarks.common.console import wide_console
 from benchmarks.common.paths import results_folder
 
@@ -35,22 +36,25 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--metric", choices=["l2", "cosine", "ip"], help="for data that does not say (default: l2)"
     )
-    data.add_argument("--limit", type=int, help="measure on a random sample of so many vectors")
-    data.add_argument("--query-count", type=int, help="use the first so many queries")
+    data.add_argument("--limit", type=at_least(1), help="measure on a random sample of so many vectors")
+    data.add_argument("--query-count", type=at_least(1), help="use the first so many queries")
     what = parser.add_argument_group("what is measured")
     what.add_argument("--engines", help=f"comma-separated (default: all; known: {', '.join(ADAPTERS)})")
     what.add_argument(
-        "--rounds", type=int, default=3, help="rounds of turns; figures are their medians (default: 3)"
+        "--rounds",
+        type=at_least(1),
+        default=3,
+        help="rounds of turns, of which figures are medians (default: 3)",
     )
     what.add_argument(
         "--target-rounds",
-        type=int,
+        type=at_least(0),
         default=4,
         help="further rounds of the settings around recall@10 = 0.90, 0.95 and 0.99 alone (default: 4)",
     )
     what.add_argument(
         "--point-seconds",
-        type=float,
+        type=at_least(0, float),
         default=20.0,
         help="a setting that takes longer is asked fewer queries (default: 20)",
     )
@@ -85,21 +89,27 @@ def main(arguments: list[str] | None = None) -> int:
         engines = _engines(options.engines)
         ratios = [check.parse_ratio(text) for text in options.ratio]
         threads = tuple(_threads(text) for text in options.build_threads.split(","))
+        before = None if options.compare is None else _result(options.compare)
         dataset = _dataset(options)
-    except (DataError, check.BadRatioError, ValueError) as error:
+    except (DataError, check.BadRatioError, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     plan = Plan(
         engines, options.rounds, options.target_rounds, threads, options.rebuild, options.point_seconds
     )
     measured = run(plan, dataset, results_folder() / "logs")
+    if all(one.missing is not None for one in measured):
+        for one in measured:
+            print(f"error: {one.engine}: {one.missing}", file=sys.stderr)
+        return 2
     content = report.result(dataset, measured, head(arguments))
     file = save(content, options.name)
     report.print_tables(content, console)
     if not options.no_plot:
         write_plot(content, file.with_suffix(".png"))
-    if options.compare is not None:
-        before = json.loads(options.compare.read_text())
+    if before is not None:
+        if before["dataset"] != content["dataset"]:
+            print(f"warning: {options.compare} was measured on other data", file=sys.stderr)
         console.print(report.comparison(before, content, options.reference).rich())
     console.print(f"written: {file}" + ("" if options.no_plot else " and .png"), highlight=False)
     if options.check:
@@ -108,6 +118,18 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"check failed: {sentence}", file=sys.stderr)
         return 1 if found else 0
     return 0
+
+
+def _result(file: Path) -> dict[str, Any]:
+    """An earlier result, read before hours are spent on the one to set beside it."""
+    try:
+        content: dict[str, Any] = json.loads(file.read_text())
+        usable = {"engines", "dataset"} <= content.keys()
+    except (ValueError, AttributeError):
+        usable = False
+    if not usable:
+        raise ValueError(f"--compare {file} is no result of benchmarks.ann")
+    return content
 
 
 def _engines(text: str | None) -> list[str]:

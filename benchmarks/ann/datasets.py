@@ -30,6 +30,7 @@ SIFT1M = Download(
 )
 _HDF5_METRICS = {"euclidean": "l2", "angular": "cosine", "dot": "ip", "ip": "ip"}
 _SYNTHETIC_ROWS = 100_000
+_LEAST_ROWS = 10
 _SAMPLE_SEED = 20_260_101
 
 
@@ -244,6 +245,11 @@ def _sampled(dataset: Dataset, limit: int | None, queries: int | None) -> Datase
         base, neighbours, name = base[rows], np.empty((0, 0), np.int64), f"{name}, {limit:,} sampled"
     if queries is not None and queries < len(cues):
         cues, neighbours = cues[:queries], neighbours[:queries]
+    if len(base) < _LEAST_ROWS or len(cues) == 0 or base.shape[1] == 0:
+        raise DataError(
+            f"{name} has {len(base)} vectors of {base.shape[1]} dimensions and {len(cues)} queries; "
+            f"recall@10 needs at least {_LEAST_ROWS} vectors, 1 dimension and 1 query"
+        )
     if neighbours.shape[1] < min(DEPTH, len(base)):
         neighbours = cached_exact(dataset.metric, base, cues)
     return replace(dataset, name=name, base=base, queries=cues, neighbours=neighbours[:, :DEPTH])

@@ -39,15 +39,17 @@ def _engine(one: Measured) -> dict[str, Any]:
 
 
 def _crossings(one: Measured, target: float) -> dict[str, Any] | None:
-    points = [Point(point["recall_10"], {name: point[name] for name in _FASTER}) for point in one.points]
-    found: dict[str, Any] = {}
+    """Every figure where its own answers reach the target: a batch may find other neighbours than single
+    queries. None when the single ones never get there; a figure whose own answers do not is None."""
+    found: dict[str, Any] = {"bounds": []}
     for figure, more_is_better in _FASTER.items():
+        quality = "batch_recall_10" if figure.startswith("batch") else "recall_10"
+        points = [Point(point[quality], {figure: point[figure]}) for point in one.points]
         crossing: Crossing | None = at_recall(points, target, figure, more_is_better=more_is_better)
-        if crossing is None:
-            return None
-        found[figure] = crossing.value
-        found["bound"] = crossing.bound or found.get("bound", False)
-    return found
+        found[figure] = None if crossing is None else crossing.value
+        if crossing is not None and crossing.bound:
+            found["bounds"].append(figure)
+    return None if found["qps"] is None else found
 
 
 def summary(content: dict[str, Any]) -> str:
@@ -154,9 +156,9 @@ def _value(one: dict[str, Any], target: str, figure: str) -> float:
 
 
 def _qps(at: dict[str, Any] | None, figure: str) -> str:
-    if at is None:
+    if at is None or at[figure] is None:
         return "-"
-    return f"{'>' if at['bound'] else ''}{at[figure]:,.0f}"
+    return f"{'>' if figure in at['bounds'] else ''}{at[figure]:,.0f}"
 
 
 def comparison(before: dict[str, Any], after: dict[str, Any], reference: str) -> Sheet:

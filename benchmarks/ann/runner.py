@@ -102,10 +102,14 @@ def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, lo
     measured.source, measured.search_parameter = kind.source, kind.search_parameter
     measured.parameters = adapter.parameters()
     measured.version = _version(measured.engine, log_folder)
+    # The index that is searched is the one built by all threads, as people build them, unless one thread is
+    # all that was asked for.
+    wanted = sorted(plan.build_threads, key=lambda threads: threads == 0)
     cache = BuiltCache(
         "indexes",
         {
             "engine": measured.engine,
+            "threads": wanted[-1],
             "version": measured.version,
             "parameters": measured.parameters,
             "metric": dataset.metric,
@@ -113,9 +117,6 @@ def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, lo
         },
     )
     known = None if plan.rebuild else cache.get()
-    # The index that is searched is the one built by all threads, as people build them, unless one thread is
-    # all that was asked for.
-    wanted = sorted(plan.build_threads, key=lambda threads: threads == 0)
     built = known or {"seconds": {}, "disk_bytes": 0}
     for threads in wanted:
         label = "all" if threads == 0 else str(threads)

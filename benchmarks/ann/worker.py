@@ -122,6 +122,8 @@ class AnnWorker:
                 calls += 1
         if answers is not None:
             labels = self.adapter.labels(found)
+            if len(labels) != len(queries):
+                raise ValueError(f"a batch of {len(queries)} queries got {len(labels)} answers")
             np.save(answers, np.stack([_row(row, k) for row in labels]))
         return {"qps": calls * len(queries) / seconds}
 

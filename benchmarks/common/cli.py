@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,22 @@ def add_data_options(
     """--dataset and --data: what `benchmarks.ann.datasets.load` is given."""
     parser.add_argument("--dataset", default="auto", help=f"{known} (default: auto, the best that is there)")
     parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+
+
+def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str], Any]:
+    """A type for argparse: a number that is no smaller."""
+
+    def read(text: str) -> Any:
+        try:
+            number = kind(text)
+        except ValueError:
+            number = kind(least - 1)
+        if not least <= number < math.inf:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"{text!r}: give {what} of at least {least}")
+        return number
+
+    return read
 
 
 def add_name_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, default: str) -> None:

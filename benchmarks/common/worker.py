@@ -7,6 +7,7 @@ imported, because the libraries under test print to it.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import json
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 ROOT = Path(__file__).resolve().parents[2]
+_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
 class WorkerError(RuntimeError):
@@ -44,6 +46,7 @@ class Worker:
         self._log_path = log
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as log_file:
+            self._log_begins = log_file.tell()  # what stands before is of another process
             self._process = subprocess.Popen(
                 [*(wrapper or []), sys.executable, "-m", "benchmarks.common.worker", target],
                 stdin=subprocess.PIPE,
@@ -94,7 +97,8 @@ class Worker:
     def _died(self, op: str) -> WorkerError:
         code = self._process.wait()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        lines = self._log_path.read_text(errors="replace").strip().splitlines()
+        told = self._log_path.read_bytes()[self._log_begins :].decode(errors="replace")
+        lines = told.strip().splitlines()
         said = f": {lines[-1]}" if lines else ""
         return WorkerError(f"the process ended {how} during {op}{said}", "Crash")
 
@@ -146,7 +150,14 @@ def serve(target: Any, requests: BinaryIO, answers: BinaryIO) -> None:
         answers.flush()
 
 
+def _end_with_parent() -> None:
+    """However the parent ends: nobody would read the answer, and an operation may take hours."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 def main() -> None:
+    _end_with_parent()
     with os.fdopen(os.dup(1), "wb") as answers:
         os.dup2(2, 1)
         module, _, name = sys.argv[1].partition(":")

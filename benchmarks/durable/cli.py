@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.ann import datasets
 from benchmarks.ann.readers import DataError
-from benchmarks.common.cli import add_data_options, add_name_option, head, save
+from benchmarks.common.cli import add_data_options, add_name_option, at_least, head, save
 from benchmarks.common.console import wide_console
 from benchmarks.common.paths import results_folder
 from benchmarks.durable import report
@@ -21,19 +21,19 @@ def _parser() -> argparse.ArgumentParser:
         description="Engram's store beside others that keep vectors on disk, with the syncs each makes.",
     )
     add_data_options(parser)
-    parser.add_argument("--limit", type=int, default=100_000, help="vectors to store (default: 100000)")
-    parser.add_argument("--query-count", type=int, default=500, help="recalls a round (default: 500)")
+    parser.add_argument("--limit", type=at_least(100), default=100_000, help="vectors to store (100000)")
+    parser.add_argument("--query-count", type=at_least(1), default=500, help="recalls a round (default: 500)")
     parser.add_argument("--stores", help=f"comma-separated (default: all; known: {', '.join(STORES)})")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of turns (default: 3)")
+    parser.add_argument("--rounds", type=at_least(1), default=3, help="rounds of turns (default: 3)")
     parser.add_argument(
         "--single-seconds",
-        type=float,
+        type=at_least(0, float),
         default=3.0,
         help="of inserts one at a time, each round, at most (default: 3)",
     )
     parser.add_argument(
         "--load-seconds",
-        type=float,
+        type=at_least(0, float),
         default=60.0,
         help="a store that loads for longer is cut off (default: 60)",
     )
@@ -65,6 +65,10 @@ def main(arguments: list[str] | None = None) -> int:
         reload=options.reload,
     )
     measured = run(plan, dataset, results_folder() / "logs")
+    if all(one.missing is not None for one in measured):
+        for one in measured:
+            print(f"error: {one.store}: {one.missing}", file=sys.stderr)
+        return 2
     content = report.result(dataset, measured, head(arguments))
     file = save(content, options.name)
     console = wide_console()

@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.ann import datasets
 from benchmarks.ann.metrics import median, spread
 from benchmarks.ann.readers import DataError
-from benchmarks.common.cli import add_data_options, add_name_option, finish, head
+from benchmarks.common.cli import add_data_options, add_name_option, at_least, finish, head
 from benchmarks.common.paths import cache_folder, results_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
@@ -45,14 +45,17 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--threads", type=int, default=0, help="of the bulk load (default: one a processor)")
     parser.add_argument(
-        "--seconds", type=float, default=2.0, help="of storing, each setting and round (default: 2)"
+        "--seconds",
+        type=at_least(0, float),
+        default=2.0,
+        help="of storing, each setting and round (2)",
     )
     parser.add_argument("--writers", default="1,4", help="threads that store (default: 1,4)")
     parser.add_argument("--modes", default=",".join(MODES), help="sync modes (default: all three)")
     parser.add_argument(
         "--rate", type=float, default=0.0, help="calls a second of each writer (default: flat out)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of turns (default: 3)")
+    parser.add_argument("--rounds", type=at_least(1), default=3, help="rounds of turns (default: 3)")
     add_name_option(parser, "queue")
     return parser
 

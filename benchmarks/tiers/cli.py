@@ -15,7 +15,7 @@ import numpy as np
 from benchmarks.ann import datasets
 from benchmarks.ann.metrics import distances, recall
 from benchmarks.ann.readers import DataError
-from benchmarks.common.cli import add_data_options, add_name_option, finish, head
+from benchmarks.common.cli import add_data_options, add_name_option, at_least, finish, head
 from benchmarks.common.paths import cache_folder, results_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
@@ -38,13 +38,13 @@ def _parser() -> argparse.ArgumentParser:
         "ten times its memory; thirty simulated days under several policies.",
     )
     add_data_options(parser)
-    parser.add_argument("--limit", type=int, help="base vectors (default: all)")
-    parser.add_argument("--query-count", type=int, default=1000, help="cues (default: 1000)")
+    parser.add_argument("--limit", type=at_least(1), help="base vectors (default: all)")
+    parser.add_argument("--query-count", type=at_least(1), default=1000, help="cues (default: 1000)")
     parser.add_argument("--hot", type=float, default=0.01, help="share that is hot (default: 0.01)")
     parser.add_argument("--warm", type=float, default=0.1, help="share that is warm (default: 0.1)")
     parser.add_argument("--only", default=",".join(_PARTS), help=f"of {', '.join(_PARTS)} (default: all)")
-    parser.add_argument("--days", type=int, default=30, help="of the simulated life (default: 30)")
-    parser.add_argument("--memories", type=int, default=20_000, help="in that life (default: 20000)")
+    parser.add_argument("--days", type=at_least(1), default=30, help="of the simulated life (default: 30)")
+    parser.add_argument("--memories", type=at_least(4000), default=20_000, help="in that life (20000)")
     add_name_option(parser, "tiers")
     return parser
 
