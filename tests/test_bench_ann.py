@@ -174,6 +174,7 @@ def test_an_index_that_another_number_of_threads_built_is_not_taken_for_it(own_f
         (["--rounds", "x"], "'x': give a whole number of at least 1"),
         (["--query-count", "-1"], "'-1': give a whole number of at least 1"),
         (["--ratio", "numpy-exact=nan"], "'numpy-exact=nan' is not a ratio"),
+        (["--ratio", "hnswlib=1"], "hnswlib, which is not among the engines of this run"),
         (["--ratio", "numpy-exact=inf"], "'numpy-exact=inf' is not a ratio"),
         (["--compare", "/nowhere.json"], "/nowhere.json"),
         (["--compare", __file__], "is no result of benchmarks.ann"),
@@ -226,6 +227,16 @@ def test_ground_truth_of_other_vectors_is_refused(own_folders: Path) -> None:
 
     with pytest.raises(DataError, match="this ground truth is not that of these vectors under l2"):
         datasets.load("mine", own_folders / "data")
+
+
+@pytest.mark.parametrize("truth", [np.empty((0, 0), np.int64), np.full((4, 10), 0.5)])
+def test_ground_truth_that_is_none_is_refused(own_folders: Path, truth: np.ndarray[Any, Any]) -> None:
+    for name, array in (("base", np.eye(20, 8)), ("queries", np.eye(4, 8)), ("truth", truth)):
+        np.save(own_folders / f"{name}.npy", array)
+    base, queries, given = (own_folders / f"{name}.npy" for name in ("base", "queries", "truth"))
+
+    with pytest.raises(DataError, match=r"truth.npy: ground truth"):
+        datasets.from_files(base, queries, given, "l2")
 
 
 def test_the_published_sift1m_is_found_in_its_vecs_form(own_folders: Path) -> None:

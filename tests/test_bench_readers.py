@@ -122,3 +122,33 @@ def test_a_file_that_is_not_there_and_a_format_nobody_knows_are_said_so(tmp_path
         read_matrix(tmp_path / "gone.fvecs")
     with pytest.raises(DataError, match=r"vectors come as \.npy"):
         read_matrix(tmp_path / "rows.csv")
+
+
+def test_hdf5_that_holds_no_matrices_is_refused_by_part(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "flat.hdf5", "w") as file:
+        file["train"], file["test"] = np.arange(5.0), ROWS
+    with h5py.File(tmp_path / "group.hdf5", "w") as file:
+        file.create_group("train")
+        file["test"] = ROWS
+
+    with pytest.raises(DataError, match=r"flat.hdf5: train must hold a matrix of numbers, not \(5,\)"):
+        read_hdf5(tmp_path / "flat.hdf5")
+    with pytest.raises(DataError, match=r"group.hdf5: train must hold a matrix of numbers, not a collection"):
+        read_hdf5(tmp_path / "group.hdf5")
+
+
+def test_hdf5_may_name_its_distance_in_bytes(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "bytes.hdf5", "w") as file:
+        file["train"], file["test"] = ROWS.astype("f4"), ROWS.astype("f4")
+        file.attrs["distance"] = np.bytes_(b"angular")
+
+    assert read_hdf5(tmp_path / "bytes.hdf5")[3] == "angular"
+
+
+def test_a_folder_is_no_file_and_hdf5_no_single_matrix(tmp_path: Path) -> None:
+    (tmp_path / "rows.fvecs").mkdir()
+
+    with pytest.raises(DataError, match=r"rows.fvecs is no file"):
+        read_matrix(tmp_path / "rows.fvecs")
+    with pytest.raises(DataError, match=r"give it as --dataset"):
+        read_matrix(tmp_path / "both.hdf5")

@@ -88,6 +88,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         engines = _engines(options.engines)
         ratios = [check.parse_ratio(text) for text in options.ratio]
+        for ratio in ratios:
+            if ratio.engine not in engines:
+                raise ValueError(f"--ratio names {ratio.engine}, which is not among the engines of this run")
         threads = tuple(_threads(text) for text in options.build_threads.split(","))
         before = None if options.compare is None else _result(options.compare)
         dataset = _dataset(options)

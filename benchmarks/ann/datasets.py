@@ -232,6 +232,8 @@ def _assemble(
     if given is None:
         neighbours = np.empty((0, 0), np.int64)
     else:
+        if given.dtype.kind == "f":
+            raise DataError(f"{source}: ground truth is row numbers, not {given.dtype}")
         neighbours = np.ascontiguousarray(given, dtype=np.int64)
         check_given(metric, vectors, cues, neighbours, source)
     return Dataset(name, metric, vectors, cues, neighbours)

@@ -75,10 +75,12 @@ def check_given(
     sample: int = 10,
 ) -> None:
     """Refuse ground truth that is not that of these vectors, by computing a few rows of it anew."""
-    if len(given) != len(queries) or given.shape[1] < 10 or given.min() < 0 or given.max() >= len(base):
+    shaped = len(given) == len(queries) > 0 and given.shape[1] >= 10
+    if not shaped or given.min() < 0 or given.max() >= len(base):
+        span = f" with rows {given.min()}..{given.max()}" if given.size else ""
         raise DataError(
-            f"{source}: ground truth of shape {given.shape} with rows {given.min()}..{given.max()} does not "
-            f"belong to {len(queries)} queries on {len(base)} vectors; leave it out to have it computed"
+            f"{source}: ground truth of shape {given.shape}{span} does not belong to {len(queries)} queries "
+            f"on {len(base)} vectors; leave it out to have it computed"
         )
     rows = np.linspace(0, len(queries) - 1, min(sample, len(queries))).astype(int)
     depth = min(DEPTH, given.shape[1])

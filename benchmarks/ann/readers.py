@@ -59,12 +59,15 @@ def read_npy(path: Path) -> NDArray[Any]:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise DataError(f"{path} is truncated or not a .npy file: {error}") from error
-    if not isinstance(array, np.ndarray) or array.ndim != 2 or array.dtype.kind not in "fiu":
-        shape = getattr(array, "shape", "no array")
-        raise DataError(
-            f"{path} must hold a matrix of numbers, not {shape} of {getattr(array, 'dtype', '?')}"
-        )
-    return array
+    return _matrix(array, str(path))
+
+
+def _matrix(found: Any, name: str) -> NDArray[Any]:
+    if not hasattr(found, "dtype") or len(found.shape) != 2 or found.dtype.kind not in "fiu":
+        form = f"{found.shape} of {found.dtype}" if hasattr(found, "dtype") else "a collection"
+        raise DataError(f"{name} must hold a matrix of numbers, not {form}")
+    matrix: NDArray[Any] = found if isinstance(found, np.ndarray) else found[:]
+    return matrix
 
 
 def read_hdf5(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, str]:
@@ -80,8 +83,10 @@ def read_hdf5(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | No
                     f"{path} is not in ann-benchmarks' layout: it lacks {' and '.join(sorted(missing))} "
                     f"(it holds {', '.join(sorted(file.keys())) or 'nothing'})"
                 )
-            neighbours = file["neighbors"][:] if "neighbors" in file else None
-            return file["train"][:], file["test"][:], neighbours, str(file.attrs.get("distance", "euclidean"))
+            base, queries = (_matrix(file[part], f"{path}: {part}") for part in ("train", "test"))
+            truth = _matrix(file["neighbors"], f"{path}: neighbors") if "neighbors" in file else None
+            distance = file.attrs.get("distance", "euclidean")
+            return base, queries, truth, distance.decode() if isinstance(distance, bytes) else str(distance)
     except OSError as error:
         raise DataError(f"{path} is truncated or not an HDF5 file: {error}") from error
 
@@ -92,11 +97,16 @@ def read_matrix(path: Path) -> NDArray[Any]:
         return read_npy(path)
     if path.suffix in _VECS:
         return read_vecs(path)
-    raise DataError(f"{path}: vectors come as .npy, .fvecs, .ivecs, .bvecs or .hdf5")
+    if path.suffix in (".hdf5", ".h5"):
+        raise DataError(f"{path} holds base and queries in one: give it as --dataset {path}")
+    raise DataError(f"{path}: vectors come as .npy, .fvecs, .ivecs or .bvecs (or in a .hdf5 with --dataset)")
 
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        size = path.stat().st_size
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    if not path.is_file():
+        raise DataError(f"{path} is no file")
+    return size

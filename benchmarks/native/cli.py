@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from benchmarks.common.cli import add_name_option, finish, head
+from benchmarks.common.cli import add_name_option, at_least, finish, head
 from benchmarks.common.process import one_core, pin
 from benchmarks.common.progress import track
 from benchmarks.common.sheet import Sheet
@@ -21,13 +21,23 @@ def _parser() -> argparse.ArgumentParser:
         description="Nanoseconds of the smallest parts, timed in compiled loops on one core.",
     )
     parser.add_argument(
-        "--dims", default="100,128,384,768,1536", help="dimensions (default: 100,128,384,768,1536)"
+        "--dims",
+        type=_dims,
+        default="100,128,384,768,1536",
+        help="dimensions (default: 100,128,384,768,1536)",
     )
     parser.add_argument(
-        "--random-megabytes", type=int, default=1024, help="of vectors met at random, far beyond any cache"
+        "--random-megabytes",
+        type=at_least(1),
+        default=1024,
+        help="of vectors met at random, far beyond any cache",
     )
     add_name_option(parser, "native")
     return parser
+
+
+def _dims(text: str) -> list[int]:
+    return [at_least(1)(number) for number in text.split(",")]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -41,8 +51,11 @@ def main(arguments: list[str] | None = None) -> int:
     pin(one_core())
     random_bytes = options.random_megabytes << 20
     memory = bandwidth(module, random_bytes)
-    dims = [int(text) for text in options.dims.split(",")]
-    rows = [row for dim in track(dims, "dimensions") for row in distances(module, dim, random_bytes, memory)]
+    rows = [
+        row
+        for dim in track(options.dims, "dimensions")
+        for row in distances(module, dim, random_bytes, memory)
+    ]
     others = parts(module)
     content = {**head(arguments), "bandwidth_gb_s": memory, "distances": rows, "parts": others}
     finish(content, options.name, sheets(content))
