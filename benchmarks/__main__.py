@@ -46,7 +46,7 @@ def main() -> int:
             "--rounds",
             "1",
             "--target-rounds",
-            "2",
+            "4",
             "--point-seconds",
             "0.3",
             "--engines",
