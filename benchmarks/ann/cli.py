@@ -14,7 +14,7 @@ from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.plot import write_plot
 from benchmarks.ann.readers import DataError
 from benchmarks.ann.runner import Plan, run
-from benchmarks.common.cli import add_data_options, add_name_option, at_least, head, save
+from benchmarks.common.cli import add_data_options, add_name_option, all_missing, at_least, head, save
 from benchmarks.common.console import wide_console
 from benchmarks.common.paths import results_folder
 
@@ -101,9 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         engines, options.rounds, options.target_rounds, threads, options.rebuild, options.point_seconds
     )
     measured = run(plan, dataset, results_folder() / "logs")
-    if all(one.missing is not None for one in measured):
-        for one in measured:
-            print(f"error: {one.engine}: {one.missing}", file=sys.stderr)
+    if all_missing({one.engine: one.missing for one in measured}):
         return 2
     content = report.result(dataset, measured, head(arguments))
     file = save(content, options.name)

@@ -45,6 +45,15 @@ def add_name_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, d
     parser.add_argument("--name", default=default, help=f"name of the result's files (default: {default})")
 
 
+def all_missing(reasons: dict[str, str | None]) -> bool:
+    """Whether nothing could be measured: then why is said, and an earlier result stays."""
+    if None in reasons.values():
+        return False
+    for name, reason in reasons.items():
+        print(f"error: {name}: {reason}", file=sys.stderr)
+    return True
+
+
 def head(arguments: list[str] | None) -> dict[str, Any]:
     """How a result begins: the command (``arguments``, or the process' own) and the machine."""
     return {

@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.ann import datasets
 from benchmarks.ann.readers import DataError
-from benchmarks.common.cli import add_data_options, add_name_option, at_least, head, save
+from benchmarks.common.cli import add_data_options, add_name_option, all_missing, at_least, head, save
 from benchmarks.common.console import wide_console
 from benchmarks.common.paths import results_folder
 from benchmarks.durable import report
@@ -65,9 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         reload=options.reload,
     )
     measured = run(plan, dataset, results_folder() / "logs")
-    if all(one.missing is not None for one in measured):
-        for one in measured:
-            print(f"error: {one.store}: {one.missing}", file=sys.stderr)
+    if all_missing({one.store: one.missing for one in measured}):
         return 2
     content = report.result(dataset, measured, head(arguments))
     file = save(content, options.name)
