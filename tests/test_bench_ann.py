@@ -55,6 +55,8 @@ def test_the_json_says_what_was_measured_and_on_what(own_folders: Path) -> None:
     assert engine["memory_bytes"] > 0
     assert {"qps", "p50_us", "p95_us", "p99_us", "batch_1_qps", "batch_all_qps"} <= engine["points"][0].keys()
     assert engine["at_recall"]["0.95"]["qps"] > 0
+    assert result["options"]["rounds"] == 1
+    assert result["options"]["point_seconds"] == 20.0  # the default, which the command does not show
 
 
 def test_an_engine_that_is_not_there_is_named_and_the_others_are_measured(

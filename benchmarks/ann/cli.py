@@ -103,7 +103,7 @@ def main(arguments: list[str] | None = None) -> int:
     measured = run(plan, dataset, results_folder() / "logs")
     if all_missing({one.engine: one.missing for one in measured}):
         return 2
-    content = report.result(dataset, measured, head(arguments))
+    content = report.result(dataset, measured, head(arguments, options))
     file = save(content, options.name)
     report.print_tables(content, console)
     if not options.no_plot:

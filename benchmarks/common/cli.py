@@ -54,12 +54,17 @@ def all_missing(reasons: dict[str, str | None]) -> bool:
     return True
 
 
-def head(arguments: list[str] | None) -> dict[str, Any]:
-    """How a result begins: the command (``arguments``, or the process' own) and the machine."""
+def head(arguments: list[str] | None, options: argparse.Namespace | None = None) -> dict[str, Any]:
+    """How a result begins: the command (``arguments``, or the process' own), all ``options``, the machine."""
     return {
         "command": " ".join(sys.argv[1:] if arguments is None else arguments),
+        "options": {} if options is None else {name: _plain(value) for name, value in vars(options).items()},
         "machine": describe(),
     }
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, Path) else value
 
 
 def save(content: dict[str, Any], name: str) -> Path:
