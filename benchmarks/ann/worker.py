@@ -18,10 +18,8 @@ _WARM_UP = 50
 # Since its last turn the others have had the caches: what fits into them is brought back first, so that no
 # turn measures how much of it that was.
 _WARM_SECONDS = 0.05
-_LEAST_SECONDS = (
-    0.15,
-    0.06,
-)  # of single queries, of batches: less says more of the weather than of the engine
+# Of single queries, of batches: less says more of the weather than of the engine.
+_LEAST_SECONDS = (0.15, 0.06)
 
 
 class AnnWorker:
