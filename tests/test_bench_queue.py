@@ -48,6 +48,9 @@ def test_every_mode_and_way_of_indexing_is_measured(own_folders: Path) -> None:
     assert ingest["vectors"] == 500
     assert 0 < ingest["queue_most_bytes"] <= ingest["queue_capacity_bytes"]
     assert ingest["indexed_per_second"] <= ingest["stored_per_second"]
+    loop = content["loop"]
+    assert loop["calls_per_second"] > 0
+    assert 0 < loop["busy_late_p50_us"] <= loop["busy_late_most_us"]
 
 
 def test_a_data_set_smaller_than_the_prefill_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

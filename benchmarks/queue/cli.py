@@ -19,6 +19,7 @@ from benchmarks.common.worker import Worker, WorkerError
 from benchmarks.queue.report import sheets
 
 _TARGET = "benchmarks.queue.worker:QueueWorker"
+PARTS = ("stores", "recalls", "ingest", "loop")
 MODES = ("always", "interval", "never")
 
 
@@ -37,8 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recalls", type=int, default=1, help="threads that recall meanwhile (default: 1)")
     parser.add_argument(
         "--what",
-        default="stores,recalls,ingest",
-        help="stores: latency of each mode; recalls: beside a writer; ingest: store_many against Index.add",
+        default="stores,recalls,ingest,loop",
+        help="stores: latency of each mode; recalls: beside a writer; ingest: store_many against Index.add; "
+        "loop: how late an event loop runs beside AsyncMemoryStore",
     )
     parser.add_argument(
         "--ingest", type=int, default=200_000, help="vectors to load in bulk (default: 200000)"
@@ -65,8 +67,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         parts = options.what.split(",")
-        if not set(parts) <= {"stores", "recalls", "ingest"}:
-            raise ValueError(f"--what {options.what} is not some of stores, recalls, ingest")
+        if not set(parts) <= set(PARTS):
+            raise ValueError(f"--what {options.what} is not some of {', '.join(PARTS)}")
         modes = options.modes.split(",")
         if not set(modes) <= set(MODES):
             raise ValueError(f"--modes {options.modes} is not some of {', '.join(MODES)}")
@@ -83,6 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         version, figures = _measure(options, settings, dataset)
         beside = _beside(options, dataset) if "recalls" in parts else None
         ingest = _ingest(options, dataset) if "ingest" in parts else None
+        loop = _loop(options, dataset) if "loop" in parts else None
     except (DataError, WorkerError, ValueError) as error:
         print(f"error: {str(error).removeprefix('UnavailableError: ')}", file=sys.stderr)
         return 2
@@ -98,6 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
         "settings": rows,
         "recalls": beside,
         "ingest": ingest,
+        "loop": loop,
     }
     finish(content, options.name, sheets(content))
     return 0
@@ -156,6 +160,19 @@ def _ingest(options: argparse.Namespace, dataset: datasets.Dataset) -> dict[str,
         metric=dataset.metric,
         count=options.ingest,
         threads=options.threads,
+    )
+
+
+def _loop(options: argparse.Namespace, dataset: datasets.Dataset) -> dict[str, Any]:
+    """How late an event loop runs beside tasks that store and recall."""
+    say("an event loop")
+    base, _ = dataset.files()
+    return _in_a_process(
+        "benchmarks.queue.loop:LoopWorker",
+        base=str(base),
+        metric=dataset.metric,
+        prefill=options.prefill,
+        seconds=2 * options.seconds,
     )
 
 

@@ -49,6 +49,7 @@ def sheets(content: dict[str, Any]) -> list[Sheet]:
     for title, figures in (
         ("Recall beside one writer at full speed, fsync always", content["recalls"]),
         ("Bulk loading by store_many, fsync always, against Index.add", content["ingest"]),
+        ("An event loop beside 16 tasks that store, fsync always, and 16 that recall", content["loop"]),
     ):
         if figures:
             rows = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,15 +41,18 @@ class AsyncMemoryStore:
     Parameters
     ----------
     store : what it stands before; it may be used directly as well
-    threads : how many calls that write, and how many that read, run at once
+    threads : how many calls that write, and how many that wait, run at once; as many that read, but not
+        more than there are processors
     """
 
     def __init__(self, store: MemoryStore, *, threads: int = 4) -> None:
         threads = check_int("threads", threads, 1, 1024)
         self._store = store
-        # Writers may wait for room in the queue: they must not keep recalls waiting.
+        # Writers may wait for room in the queue, waiters do nothing else: neither must keep recalls waiting.
         self._writers = ThreadPoolExecutor(threads, "engram-write")
-        self._readers = ThreadPoolExecutor(threads, "engram-read")
+        self._waiters = ThreadPoolExecutor(threads, "engram-wait")
+        # Recalls compute: more at once than there are processors would only keep the loop from the GIL.
+        self._readers = ThreadPoolExecutor(min(threads, os.cpu_count() or 1), "engram-read")
 
     @staticmethod
     def open(*args: Any, threads: int = 4, **keywords: Any) -> Opening:
@@ -206,7 +210,7 @@ class AsyncMemoryStore:
 
     async def verify(self) -> Verification:
         """As `MemoryStore.verify`."""
-        return await self._read(self._store.verify)
+        return await self._write(self._store.verify)  # long: not before recalls
 
     async def stats(self) -> dict[str, Any]:
         """As `MemoryStore.stats`."""
@@ -217,8 +221,8 @@ class AsyncMemoryStore:
         # In a thread of its own: those of the pools may all be waiting for room, which this ends.
         with ThreadPoolExecutor(1, "engram-close") as closer:
             await _end_of(closer.submit(self._store.close, drain=drain))
-        self._writers.shutdown(wait=False)
-        self._readers.shutdown(wait=False)
+        for pool in (self._writers, self._waiters, self._readers):
+            pool.shutdown(wait=False)
 
     async def __aenter__(self) -> AsyncMemoryStore:
         self._store.check_open()
@@ -254,7 +258,7 @@ class AsyncMemoryStore:
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
-            if await self._read(functools.partial(wait, timeout=left)):
+            if await _end_of(self._begin(self._waiters, wait, timeout=left)):
                 return True
             if left < _SLICE:
                 return False
