@@ -144,7 +144,7 @@ $(STAMP)/headers: $(STAMP)/venv
 $(STAMP)/build $(STAMP)/test $(STAMP)/lint $(STAMP)/wheel $(STAMP)/demo $(STAMP)/docs $(STAMP)/bench: \
   $(STAMP)/%: $(STAMP)/venv pyproject.toml
 	@echo 'installing what $* needs ...'
-	@$(PIP) install --group $*
+	@$(PIP) install $(if $(filter bench,$*),--no-compile) --group $*  # most of what it brings is never imported
 	@touch $@
 
 # Not editable: what is tested is what a wheel would install.

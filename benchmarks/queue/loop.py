@@ -1,4 +1,4 @@
-"""How late an event loop gets to run beside the verbs of an `AsyncMemoryStore`; runs in a process of its own."""
+"""How late an event loop runs beside the verbs of an `AsyncMemoryStore`: what runs inside the process."""
 
 from __future__ import annotations
 
