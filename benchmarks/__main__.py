@@ -11,6 +11,7 @@ import time
 
 from benchmarks.ann import cli as ann
 from benchmarks.ann.adapters import DEFAULT
+from benchmarks.common.cli import interruptible
 from benchmarks.durable import cli as durable
 from benchmarks.queue import cli as queue
 
@@ -64,4 +65,4 @@ def main() -> int:
     return max(codes, default=0)
 
 
-sys.exit(main())
+sys.exit(interruptible(main))

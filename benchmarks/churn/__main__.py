@@ -5,5 +5,6 @@ from __future__ import annotations
 import sys
 
 from benchmarks.churn.cli import main
+from benchmarks.common.cli import interruptible
 
-sys.exit(main())
+sys.exit(interruptible(main))

@@ -1,10 +1,12 @@
-"""What the command lines have in common: options that name data and result, the result's head and its end."""
+"""What the command lines have in common: options that name data and result, the result's head and its end,
+and how a process ends that is interrupted."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -14,6 +16,9 @@ from benchmarks.common.console import wide_console
 from benchmarks.common.machine import describe
 from benchmarks.common.paths import results_folder
 from benchmarks.common.sheet import Sheet
+
+_INTERRUPTED = 128 + signal.SIGINT
+_written: list[Path] = []  # results, by this process
 
 
 def add_data_options(
@@ -70,7 +75,10 @@ def _plain(value: Any) -> Any:
 def save(content: dict[str, Any], name: str) -> Path:
     """Write a result to the folder of results; returns the file."""
     file = results_folder() / f"{name}.json"
-    file.write_text(json.dumps(content, indent=1) + "\n")
+    partial = file.with_name(f".{file.name}.partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n")
+    partial.replace(file)  # an interrupt leaves the earlier result or this one, never a part
+    _written.append(file)
     return file
 
 
@@ -81,3 +89,19 @@ def finish(content: dict[str, Any], name: str, sheets: Iterable[Sheet]) -> None:
     for sheet in sheets:
         console.print(sheet.rich())
     console.print(f"written: {file}", highlight=False)
+
+
+def interruptible(main: Callable[[], int]) -> int:
+    """What the process exits with: what ``main`` returns; 130, and one line that says so, on Ctrl-C.
+
+    On its way here the interrupt has ended the workers: each is killed as its ``with`` is left.
+    """
+    earlier = len(_written)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        files = ", ".join(map(str, _written[earlier:]))
+        said = f"written before that: {files}" if files else "nothing was written"
+        begin = "\n" if sys.stderr.isatty() else ""  # the cursor stands behind ^C, or a progress bar
+        print(f"{begin}interrupted; {said}", file=sys.stderr)
+        return _INTERRUPTED

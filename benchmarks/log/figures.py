@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -68,14 +69,17 @@ def _by_threads(threads: int, work: Callable[[int], None]) -> float:
         barrier.wait()
         work(number)
 
-    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
-    for thread in running:
-        thread.start()
-    barrier.wait()
-    begin = time.perf_counter()
-    for thread in running:
-        thread.join()
-    return time.perf_counter() - begin
+    with ThreadPoolExecutor(threads) as pool:  # leaving it waits for them, whatever happened
+        try:
+            running = [pool.submit(run, number) for number in range(threads)]
+            barrier.wait()
+            begin = time.perf_counter()
+            for one in running:
+                one.result()
+            return time.perf_counter() - begin
+        except BaseException:
+            barrier.abort()  # an interrupt: who waits there would wait for ever
+            raise
 
 
 def writers(folder: Path, threads: int, asked: str) -> Figure:
@@ -198,10 +202,12 @@ def tail(folder: Path) -> Figure:
                 store.store(f"w{thread}-{number}", vector(number), content="a short text")
                 took[thread].append(clock() - begin)
 
-        _by_threads(4, work)
-        stop.set()
-        for thread in recalling:
-            thread.join()
+        try:
+            _by_threads(4, work)
+        finally:
+            stop.set()
+            for thread in recalling:
+                thread.join()
     p99 = float(np.percentile(np.concatenate(took), 99))
     return Figure(
         "P99 of store, 4 writers, recalls beside",

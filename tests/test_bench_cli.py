@@ -1,0 +1,132 @@
+"""What the command lines of the comparisons have in common: how they end, and what they refuse to begin."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from benchmarks.common.cli import interruptible, save
+from benchmarks.common.worker import ROOT
+from benchmarks.log import figures
+
+COMMANDS = ("ann", "durable", "queue", "log", "churn", "filter", "tiers", "native")
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ENGRAM_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("ENGRAM_BENCH_RESULTS", str(tmp_path / "results"))
+    return tmp_path
+
+
+def interrupted(*_: object) -> int:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_every_command_ends_with_one_line_and_130_when_it_is_interrupted(
+    command: str | None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(importlib.import_module(f"benchmarks.{command or 'ann'}.cli"), "main", interrupted)
+    monkeypatch.setattr(sys, "argv", ["benchmarks"])
+
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("benchmarks" if command is None else f"benchmarks.{command}", run_name="__main__")
+
+    assert end.value.code == 130
+    assert capsys.readouterr().err == "interrupted; nothing was written\n"
+
+
+def test_an_interrupted_command_names_what_it_had_written(
+    own_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def half() -> int:
+        save({}, "first")
+        raise KeyboardInterrupt
+
+    save({}, "of-another-command")
+
+    assert interruptible(half) == 130
+    written = own_folders / "results" / "first.json"
+    assert capsys.readouterr().err == f"interrupted; written before that: {written}\n"
+
+
+class Interrupting:
+    """Runs inside a worker: interrupts whoever waits for its answer, which never comes."""
+
+    def measure(self, said: str) -> None:
+        Path(said).write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGINT)
+        threading.Event().wait()
+
+
+def test_an_interrupt_ends_the_worker_that_is_measuring(own_folders: Path) -> None:
+    said = own_folders / "pid"
+    program = f"""
+import sys
+from pathlib import Path
+from benchmarks.common.cli import interruptible
+from benchmarks.common.worker import Worker
+
+def main():
+    with Worker("{__name__}:Interrupting", Path({str(own_folders / "log")!r})) as worker:
+        worker.call("measure", said={str(said)!r})
+
+sys.exit(interruptible(main))
+"""
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted; nothing was written\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(said.read_text()), 0)
+
+
+def test_an_interrupt_ends_the_threads_that_store_before_it_goes_on() -> None:
+    ended = []
+    before = threading.active_count()
+
+    def work(number: int) -> None:
+        if number == 0:
+            os.kill(os.getpid(), signal.SIGINT)
+            ended.append(number)
+
+    with pytest.raises(KeyboardInterrupt):
+        figures._by_threads(2, work)
+
+    assert ended == [0]
+    assert threading.active_count() == before
+
+
+def test_an_error_of_a_thread_that_stores_is_the_measurement_s() -> None:
+    def work(number: int) -> None:
+        if number == 1:
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        figures._by_threads(2, work)
+
+
+def test_an_interrupt_ends_the_threads_that_recall_beside(
+    own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(figures, "_by_threads", interrupted)
+    before = threading.active_count()
+
+    with pytest.raises(KeyboardInterrupt):
+        figures.tail(own_folders)
+
+    assert threading.active_count() == before
