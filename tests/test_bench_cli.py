@@ -12,7 +12,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from benchmarks.common.cli import interruptible, save
+from benchmarks.common.cli import interruptible, plain_name, save
 from benchmarks.common.worker import ROOT
 from benchmarks.log import figures
 
@@ -56,6 +56,25 @@ def test_an_interrupted_command_names_what_it_had_written(
     assert interruptible(half) == 130
     written = own_folders / "results" / "first.json"
     assert capsys.readouterr().err == f"interrupted; written before that: {written}\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/a", "a/", "a\\b", "a\0b", "a\nb", "é" * 121])
+def test_a_result_s_name_that_is_no_plain_file_name_is_refused_before_anything_is_measured(
+    command: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main = importlib.import_module(f"benchmarks.{command}.cli").main
+
+    with pytest.raises(SystemExit) as end:
+        main([f"--name={name}"])
+
+    assert end.value.code == 2
+    assert f"argument --name: {name!r} is no plain file name" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["ann-short", "v0.1 of today", "-x", "é" * 120])
+def test_a_plain_file_name_is_a_result_s_name(own_folders: Path, name: str) -> None:
+    assert save({}, plain_name(name)).parent == own_folders / "results"
 
 
 class Interrupting:

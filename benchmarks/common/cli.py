@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -17,6 +18,8 @@ from benchmarks.common.machine import describe
 from benchmarks.common.paths import results_folder
 from benchmarks.common.sheet import Sheet
 
+# File systems allow 255 bytes; a result being written is ".NAME.json.partial".
+_MOST_NAME_BYTES = 255 - len("..json.partial")
 _INTERRUPTED = 128 + signal.SIGINT
 _written: list[Path] = []  # results, by this process
 
@@ -47,7 +50,20 @@ def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str
 
 def add_name_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, default: str) -> None:
     """--name: what the files of the result are called."""
-    parser.add_argument("--name", default=default, help=f"name of the result's files (default: {default})")
+    parser.add_argument(
+        "--name", type=plain_name, default=default, help=f"name of the result's files (default: {default})"
+    )
+
+
+def plain_name(text: str) -> str:
+    """A type for argparse: what a file of the folder of results can be called, an ending and all."""
+    plain = text not in ("", ".", "..") and text.isprintable() and not set(text) & set("/\\")
+    if not plain or len(os.fsencode(text)) > _MOST_NAME_BYTES:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no plain file name: give one without folders, of at most {_MOST_NAME_BYTES} bytes "
+            "(ENGRAM_BENCH_RESULTS names the folder)"
+        )
+    return text
 
 
 def all_missing(reasons: dict[str, str | None]) -> bool:
