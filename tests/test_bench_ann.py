@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 from benchmarks.ann import datasets, report
@@ -239,6 +241,55 @@ def test_ground_truth_that_is_none_is_refused(own_folders: Path, truth: np.ndarr
 
     with pytest.raises(DataError, match=r"truth.npy: ground truth"):
         datasets.from_files(base, queries, given, "l2")
+
+
+def spoil(file: Path, value: float) -> None:
+    rows = np.load(file).astype(np.float64)
+    rows[[3, 5]] = 0.0
+    rows[3, 2] = rows[5, 0] = value
+    np.save(file, rows)
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
+@pytest.mark.parametrize("part", ["base", "query"])
+def test_vectors_that_are_not_finite_are_refused_by_file_and_row(
+    own_folders: Path, part: str, value: str
+) -> None:
+    save_set(own_folders / "data", "mine")
+    file = own_folders / "data" / "mine" / f"{part}_f16.npy"
+    spoil(file, float(value))
+
+    said = f"{file}: row 3 holds {value} in column 2, and 1 more row is like it; leave such rows out"
+    with pytest.raises(DataError, match=re.escape(said)):
+        datasets.load("mine", own_folders / "data")
+
+
+def test_vectors_too_large_for_float32_are_refused_as_such(own_folders: Path) -> None:
+    save_set(own_folders / "data", "mine")
+    file = own_folders / "data" / "mine" / "base_f16.npy"
+    spoil(file, 1e300)
+
+    with pytest.raises(
+        DataError, match=r"base_f16.npy: row 3 holds 1e\+300 in column 2, .* scale the vectors"
+    ):
+        datasets.load("mine", own_folders / "data")
+
+
+def test_rows_of_an_hdf5_file_are_counted_part_by_part_and_of_queries_within_the_base_by_the_file(
+    own_folders: Path,
+) -> None:
+    base, queries = synthetic(50, 10, dim=8)
+    queries[4, 1] = np.nan
+    with h5py.File(own_folders / "set.hdf5", "w") as file:
+        file["train"], file["test"] = base, queries
+    (own_folders / "data" / "mine").mkdir(parents=True)
+    np.save(own_folders / "data" / "mine" / "base.npy", np.concatenate([base, queries]))
+    np.save(own_folders / "data" / "mine" / "indist_gt.npy", np.zeros((10, 10), np.int32))
+
+    with pytest.raises(DataError, match=r"set.hdf5: test: row 4 holds nan in column 1; leave"):
+        datasets.load(str(own_folders / "set.hdf5"))
+    with pytest.raises(DataError, match=r"base.npy: row 54 holds nan in column 1; leave"):
+        datasets.load("mine-indist", own_folders / "data")
 
 
 def test_the_published_sift1m_is_found_in_its_vecs_form(own_folders: Path) -> None:

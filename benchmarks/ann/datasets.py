@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.ann import readers
 from benchmarks.ann.download import Download, fetch
 from benchmarks.ann.groundtruth import DEPTH, cached_exact, check_given, checksum
-from benchmarks.ann.readers import DataError
+from benchmarks.ann.readers import DataError, finite
 from benchmarks.ann.synthetic import synthetic
 from benchmarks.common.paths import cache_folder
 from benchmarks.common.progress import say
@@ -109,8 +109,8 @@ def from_files(
     found = _assemble(
         base.stem,
         metric,
-        readers.read_matrix(base),
-        readers.read_matrix(queries),
+        finite(readers.read_matrix(base), base),
+        finite(readers.read_matrix(queries), queries),
         None if truth is None else readers.read_matrix(truth),
         truth or base,
     )
@@ -159,15 +159,12 @@ def _published(folders: list[Path]) -> Dataset | None:
         for place in (folder, folder / "sift", folder / "sift1m"):
             if (place / SIFT1M.name).exists():
                 return _hdf5(place / SIFT1M.name, "sift1m")
-            if (place / "sift_base.fvecs").exists():
-                return _assemble(
-                    "sift1m",
-                    "l2",
-                    readers.read_vecs(place / "sift_base.fvecs"),
-                    readers.read_vecs(place / "sift_query.fvecs"),
-                    readers.read_vecs(place / "sift_groundtruth.ivecs"),
-                    place / "sift_groundtruth.ivecs",
-                )
+            base, queries, truth = (
+                place / f"sift_{part}" for part in ("base.fvecs", "query.fvecs", "groundtruth.ivecs")
+            )
+            if base.exists():
+                vectors, cues = (finite(readers.read_vecs(file), file) for file in (base, queries))
+                return _assemble("sift1m", "l2", vectors, cues, readers.read_vecs(truth), truth)
     return None
 
 
@@ -178,7 +175,8 @@ def _hdf5(path: Path, name: str) -> Dataset:
         raise DataError(
             f"{path} is for the distance {distance!r}; euclidean, angular and dot can be measured"
         )
-    return _assemble(name, metric, base, queries, neighbours, path)
+    vectors, cues = finite(base, f"{path}: train"), finite(queries, f"{path}: test")
+    return _assemble(name, metric, vectors, cues, neighbours, path)
 
 
 def _npy_set(name: str, folders: list[Path], metric: str | None) -> Dataset:
@@ -197,7 +195,8 @@ def _npy_set(name: str, folders: list[Path], metric: str | None) -> Dataset:
 def _npy_folder(folder: Path, metric: str | None, variant: str = "") -> Dataset:
     """base*.npy, query*.npy and perhaps gt*.npy. The variant "indist": the last base rows are the queries of
     indist_gt*.npy and the rows before them its base."""
-    base = readers.read_npy(_one(folder, "base*.npy"))
+    base_file = _one(folder, "base*.npy")
+    base = finite(readers.read_npy(base_file), base_file)
     name = "sift-photos-1m" if folder.name == "sift1m" else folder.name
     metric = metric or ("cosine" if folder.name == "minilm" else "l2")
     if variant == "indist":
@@ -205,7 +204,8 @@ def _npy_folder(folder: Path, metric: str | None, variant: str = "") -> Dataset:
         neighbours = readers.read_npy(truth)
         split = len(base) - len(neighbours)
         return _assemble(f"{name}-indist", metric, base[:split], base[split:], neighbours, truth)
-    queries = readers.read_npy(_one(folder, "query*.npy", "queries*.npy"))
+    query_file = _one(folder, "query*.npy", "queries*.npy")
+    queries = finite(readers.read_npy(query_file), query_file)
     truths = sorted(folder.glob("gt*.npy"))
     given = readers.read_npy(truths[0]) if truths else None
     return _assemble(name, metric, base, queries, given, truths[0] if truths else folder)
@@ -214,19 +214,15 @@ def _npy_folder(folder: Path, metric: str | None, variant: str = "") -> Dataset:
 def _assemble(
     name: str,
     metric: str,
-    base: NDArray[np.generic],
-    queries: NDArray[np.generic],
+    vectors: NDArray[np.float32],
+    cues: NDArray[np.float32],
     given: NDArray[np.generic] | None,
     source: Path,
 ) -> Dataset:
-    if base.shape[1] != queries.shape[1]:
+    if vectors.shape[1] != cues.shape[1]:
         raise DataError(
-            f"{source}: the base has {base.shape[1]} dimensions, the queries have {queries.shape[1]}"
+            f"{source}: the base has {vectors.shape[1]} dimensions, the queries have {cues.shape[1]}"
         )
-    vectors = np.ascontiguousarray(base, dtype=np.float32)
-    cues = np.ascontiguousarray(queries, dtype=np.float32)
-    if not (np.isfinite(vectors).all() and np.isfinite(cues).all()):
-        raise DataError(f"{source}: the vectors hold NaN or infinity")
     if metric == "cosine":
         vectors, cues = _unit(vectors), _unit(cues)
     if given is None:

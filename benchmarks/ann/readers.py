@@ -102,6 +102,27 @@ def read_matrix(path: Path) -> NDArray[Any]:
     raise DataError(f"{path}: vectors come as .npy, .fvecs, .ivecs or .bvecs (or in a .hdf5 with --dataset)")
 
 
+def finite(matrix: NDArray[Any], where: Path | str) -> NDArray[np.float32]:
+    """The matrix as float32, every number of it finite; ``where`` is what an error names."""
+    with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused
+        vectors = np.ascontiguousarray(matrix, dtype=np.float32)
+    good = np.isfinite(vectors).all(axis=1)
+    if good.all():
+        return vectors
+    bad = np.flatnonzero(~good)
+    row = int(bad[0])
+    column = int(np.flatnonzero(~np.isfinite(vectors[row]))[0])
+    value = matrix[row, column]
+    others = len(bad) - 1
+    more = f", and {others} more row{' is' if others == 1 else 's are'} like it" if others else ""
+    remedy = (
+        "float32 ends at 3.4e+38: scale the vectors"
+        if np.isfinite(value)
+        else "leave such rows out (numpy.isfinite finds them), and a ground truth that counts them"
+    )
+    raise DataError(f"{where}: row {row} holds {value:g} in column {column}{more}; {remedy}")
+
+
 def _size(path: Path) -> int:
     try:
         size = path.stat().st_size
