@@ -90,6 +90,9 @@ def test_the_check_fails_where_engram_was_not_measured(
         (["--ratio", "x"], "is not a ratio"),
         (["--build-threads", "many"], "--build-threads takes numbers"),
         (["--base", "x.npy"], "--base and --queries go together"),
+        (["--base", "x.npy", "--queries", "y.npy"], "--dataset synthetic and --base are two data sets"),
+        (["--groundtruth", "x.npy"], "--groundtruth belongs to --base and --queries"),
+        (["--metric", "cosine"], "synthetic is for l2, not cosine: leave --metric out"),
     ],
 )
 def test_bad_arguments_are_said_in_a_sentence(
@@ -292,6 +295,52 @@ def test_rows_of_an_hdf5_file_are_counted_part_by_part_and_of_queries_within_the
         datasets.load("mine-indist", own_folders / "data")
 
 
+def test_ground_truth_of_all_vectors_is_refused_for_a_sample_of_them(own_folders: Path) -> None:
+    base, queries = save_set(own_folders, "mine")
+    np.save(own_folders / "truth.npy", cached_exact("l2", base, queries))
+    files = [own_folders / "mine" / f"{part}_f16.npy" for part in ("base", "query")]
+
+    with pytest.raises(
+        DataError, match=r"truth.npy is of all 400 vectors: leave it out, or the limit of 100"
+    ):
+        datasets.from_files(*files, own_folders / "truth.npy", "l2", limit=100)
+
+
+def test_a_metric_is_taken_where_the_data_name_none_and_refused_where_they_name_another(
+    own_folders: Path,
+) -> None:
+    for name in ("silent", "angular"):
+        with h5py.File(own_folders / f"{name}.hdf5", "w") as file:
+            file["train"], file["test"] = synthetic(50, 10, dim=8)
+    with h5py.File(own_folders / "angular.hdf5", "a") as file:
+        file.attrs["distance"] = "angular"
+    save_set(own_folders / "data", "mine")
+    silent, angular = (str(own_folders / f"{name}.hdf5") for name in ("silent", "angular"))
+
+    assert datasets.load("mine", own_folders / "data", metric="ip").metric == "ip"
+    assert datasets.load(silent).metric == "l2"
+    assert datasets.load(silent, metric="cosine").metric == "cosine"
+    assert datasets.load(angular, metric="cosine").metric == "cosine"
+    with pytest.raises(DataError, match=r"angular.hdf5 is for cosine, not l2"):
+        datasets.load(angular, metric="l2")
+
+
+@pytest.mark.parametrize("name", ["auto", "sift1m"])
+def test_a_metric_that_is_not_sift1m_s_is_refused_before_it_is_fetched(
+    name: str, own_folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datasets, "fetch", lambda *_: pytest.fail("fetched"))
+
+    with pytest.raises(DataError, match="is for l2, not cosine"):
+        datasets.load(name, own_folders, metric="cosine")
+
+
+def test_auto_takes_a_metric_to_vectors_that_name_none(own_folders: Path) -> None:
+    save_set(own_folders / "data", "sift1m")
+
+    assert datasets.load("auto", own_folders / "data", metric="cosine").metric == "cosine"
+
+
 def test_the_published_sift1m_is_found_in_its_vecs_form(own_folders: Path) -> None:
     base, queries = synthetic(300, 5, dim=16)
     folder = own_folders / "data" / "sift"
@@ -306,6 +355,9 @@ def test_the_published_sift1m_is_found_in_its_vecs_form(own_folders: Path) -> No
     assert found.name == "sift1m"
     assert np.array_equal(found.base, base)
     assert np.array_equal(found.neighbours, truth)
+    for name in ("auto", "sift1m"):
+        with pytest.raises(DataError, match="sift1m is for l2, not ip"):
+            datasets.load(name, own_folders / "data", metric="ip")
 
 
 def test_a_sample_is_the_same_every_time_and_has_its_own_truth(own_folders: Path) -> None:

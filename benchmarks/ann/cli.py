@@ -154,6 +154,10 @@ def _threads(text: str) -> int:
 def _dataset(options: argparse.Namespace) -> Dataset:
     if (options.base is None) != (options.queries is None):
         raise ValueError("--base and --queries go together")
+    if options.base is None and options.groundtruth is not None:
+        raise ValueError("--groundtruth belongs to --base and --queries: a data set has its own, or gets it")
+    if options.base is not None and options.dataset != "auto":
+        raise ValueError(f"--dataset {options.dataset} and --base are two data sets: give one of them")
     if options.base is not None:
         return datasets.from_files(
             options.base,

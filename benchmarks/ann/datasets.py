@@ -28,7 +28,8 @@ SIFT1M = Download(
     "sift-128-euclidean.hdf5",
     "dd6f0a6ed6b7ebb8934680f861a33ed01ff33991eaee4fd60914d854a0ca5984",
 )
-_HDF5_METRICS = {"euclidean": "l2", "angular": "cosine", "dot": "ip", "ip": "ip"}
+# None: the file does not say.
+_HDF5_METRICS = {"euclidean": "l2", "angular": "cosine", "dot": "ip", "ip": "ip", None: None}
 _SYNTHETIC_ROWS = 100_000
 _LEAST_ROWS = 10
 _SAMPLE_SEED = 20_260_101
@@ -90,7 +91,7 @@ def load(
     data : folder to look in (default: what ENGRAM_DATA names)
     limit : take a random sample of so many base vectors (the same one every time)
     queries : take the first so many queries
-    metric : "l2", "cosine" or "ip"; for folders that do not say (default: l2)
+    metric : "l2", "cosine" or "ip"; for data that do not say (default: l2)
     """
     folders = [folder for folder in (data, _environment(), cache_folder() / "data") if folder is not None]
     return _sampled(_find(name, folders, limit, queries, metric), limit, queries)
@@ -106,10 +107,16 @@ def from_files(
     queries_limit: int | None = None,
 ) -> Dataset:
     """Any matrices: .npy or *vecs; exact neighbours are computed when there are none."""
+    vectors = finite(readers.read_matrix(base), base)
+    if truth is not None and limit is not None and limit < len(vectors):
+        raise DataError(
+            f"{truth} is of all {len(vectors)} vectors: leave it out, or the limit of {limit} (a sample has "
+            "other neighbours, which are computed)"
+        )
     found = _assemble(
         base.stem,
         metric,
-        finite(readers.read_matrix(base), base),
+        vectors,
         finite(readers.read_matrix(queries), queries),
         None if truth is None else readers.read_matrix(truth),
         truth or base,
@@ -123,60 +130,77 @@ def _find(
     if name == "synthetic":
         rows = limit or _SYNTHETIC_ROWS
         base, cues = synthetic(rows, queries or 1000)
-        return _assemble(f"synthetic-{rows}", "l2", base, cues, None, Path("synthetic"))
+        return _assemble(f"synthetic-{rows}", _settled("l2", metric, name), base, cues, None, Path(name))
     if name == "auto":
-        return _automatic(folders, limit, queries)
+        return _automatic(folders, limit, queries, metric)
     if name == "sift1m":
-        return _published(folders) or _hdf5(fetch(SIFT1M, cache_folder() / "data"), "sift1m")
+        return _published(folders, metric) or _downloaded(metric)
     if name in ("sift-photos-1m", "sift-photos"):
         return _npy_set("sift1m", folders, metric)
     path = Path(name)
     if path.suffix in (".hdf5", ".h5"):
-        return _hdf5(path, path.stem)
+        return _hdf5(path, path.stem, metric)
     if path.is_dir():
         return _npy_folder(path, metric)
     return _npy_set(name, folders, metric)
 
 
-def _automatic(folders: list[Path], limit: int | None, queries: int | None) -> Dataset:
+def _automatic(folders: list[Path], limit: int | None, queries: int | None, metric: str | None) -> Dataset:
     """The best there is: published SIFT1M, then other SIFT vectors, then the network, then synthetic ones."""
-    published = _published(folders)
+    published = _published(folders, metric)
     if published is not None:
         return published
     for folder in folders:
         if list((folder / "sift1m").glob("base*.npy")):
-            return _npy_folder(folder / "sift1m", None)
+            return _npy_folder(folder / "sift1m", metric)
+    _settled("l2", metric, "what is left for auto, SIFT1M or synthetic vectors,")
     try:
-        return _hdf5(fetch(SIFT1M, cache_folder() / "data"), "sift1m")
+        return _downloaded(metric)
     except DataError as error:
         say(f"SIFT1M is not here: {error}\nGoing on with synthetic vectors.")
-    return _find("synthetic", folders, limit, queries, None)
+    return _find("synthetic", folders, limit, queries, metric)
 
 
-def _published(folders: list[Path]) -> Dataset | None:
+def _published(folders: list[Path], metric: str | None) -> Dataset | None:
     """SIFT1M in one of its published forms."""
     for folder in folders:
         for place in (folder, folder / "sift", folder / "sift1m"):
             if (place / SIFT1M.name).exists():
-                return _hdf5(place / SIFT1M.name, "sift1m")
+                return _hdf5(place / SIFT1M.name, "sift1m", metric)
             base, queries, truth = (
                 place / f"sift_{part}" for part in ("base.fvecs", "query.fvecs", "groundtruth.ivecs")
             )
             if base.exists():
+                metric = _settled("l2", metric, "sift1m")
                 vectors, cues = (finite(readers.read_vecs(file), file) for file in (base, queries))
-                return _assemble("sift1m", "l2", vectors, cues, readers.read_vecs(truth), truth)
+                return _assemble("sift1m", metric, vectors, cues, readers.read_vecs(truth), truth)
     return None
 
 
-def _hdf5(path: Path, name: str) -> Dataset:
+def _downloaded(metric: str | None) -> Dataset:
+    metric = _settled("l2", metric, "sift1m")  # said before so much is fetched
+    return _hdf5(fetch(SIFT1M, cache_folder() / "data"), "sift1m", metric)
+
+
+def _hdf5(path: Path, name: str, metric: str | None) -> Dataset:
     base, queries, neighbours, distance = readers.read_hdf5(path)
-    metric = _HDF5_METRICS.get(distance)
-    if metric is None:
+    if distance not in _HDF5_METRICS:
         raise DataError(
             f"{path} is for the distance {distance!r}; euclidean, angular and dot can be measured"
         )
+    metric = _settled(_HDF5_METRICS[distance], metric, path)
     vectors, cues = finite(base, f"{path}: train"), finite(queries, f"{path}: test")
     return _assemble(name, metric, vectors, cues, neighbours, path)
+
+
+def _settled(said: str | None, wanted: str | None, source: Path | str) -> str:
+    """The metric that the data name, else the one asked for, else l2; asking for another is an error."""
+    if said is not None and wanted not in (None, said):
+        raise DataError(
+            f"{source} is for {said}, not {wanted}: leave --metric out, or give matrices with --base and "
+            "--queries"
+        )
+    return said or wanted or "l2"
 
 
 def _npy_set(name: str, folders: list[Path], metric: str | None) -> Dataset:

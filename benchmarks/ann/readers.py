@@ -70,8 +70,8 @@ def _matrix(found: Any, name: str) -> NDArray[Any]:
     return matrix
 
 
-def read_hdf5(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, str]:
-    """(base, queries, neighbours or None, distance) of a file in ann-benchmarks' layout."""
+def read_hdf5(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None, str | None]:
+    """(base, queries, neighbours or None, distance or None) of a file in ann-benchmarks' layout."""
     import h5py
 
     _size(path)
@@ -85,8 +85,10 @@ def read_hdf5(path: Path) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | No
                 )
             base, queries = (_matrix(file[part], f"{path}: {part}") for part in ("train", "test"))
             truth = _matrix(file["neighbors"], f"{path}: neighbors") if "neighbors" in file else None
-            distance = file.attrs.get("distance", "euclidean")
-            return base, queries, truth, distance.decode() if isinstance(distance, bytes) else str(distance)
+            distance = file.attrs.get("distance")
+            if distance is not None:
+                distance = distance.decode() if isinstance(distance, bytes) else str(distance)
+            return base, queries, truth, distance
     except OSError as error:
         raise DataError(f"{path} is truncated or not an HDF5 file: {error}") from error
 
