@@ -298,12 +298,12 @@ def test_rows_of_an_hdf5_file_are_counted_part_by_part_and_of_queries_within_the
 def test_ground_truth_of_all_vectors_is_refused_for_a_sample_of_them(own_folders: Path) -> None:
     base, queries = save_set(own_folders, "mine")
     np.save(own_folders / "truth.npy", cached_exact("l2", base, queries))
-    files = [own_folders / "mine" / f"{part}_f16.npy" for part in ("base", "query")]
+    base_file, query_file = (own_folders / "mine" / f"{part}_f16.npy" for part in ("base", "query"))
 
     with pytest.raises(
         DataError, match=r"truth.npy is of all 400 vectors: leave it out, or the limit of 100"
     ):
-        datasets.from_files(*files, own_folders / "truth.npy", "l2", limit=100)
+        datasets.from_files(base_file, query_file, own_folders / "truth.npy", "l2", limit=100)
 
 
 def test_a_metric_is_taken_where_the_data_name_none_and_refused_where_they_name_another(
