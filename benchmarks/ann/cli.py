@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ann import check, datasets, report
-from benchmarks.ann.adapters import ADAPTERS, DEFAULT
+from benchmarks.ann.adapters import ADAPTERS, DEFAULT, Adapter
 from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.plot import write_plot
 from benchmarks.ann.readers import DataError
 from benchmarks.ann.runner import Plan, run
 from benchmarks.common.cli import add_data_options, add_name_option, all_missing, at_least, head, save
 from benchmarks.common.console import wide_console
+from benchmarks.common.own import add_adapter_option, chosen, own
 from benchmarks.common.paths import results_folder
 
 
@@ -40,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--query-count", type=at_least(1), help="use the first so many queries")
     what = parser.add_argument_group("what is measured")
     what.add_argument("--engines", help=f"comma-separated (default: all; known: {', '.join(ADAPTERS)})")
+    add_adapter_option(what, "the adapter of an engine")
     what.add_argument(
         "--rounds",
         type=at_least(1),
@@ -86,7 +88,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     console = wide_console()
     try:
-        engines = _engines(options.engines)
+        adapters = own(options.adapter, Adapter, ADAPTERS)
+        engines = chosen(options.engines, DEFAULT, ADAPTERS, adapters, "engine")
         ratios = [check.parse_ratio(text) for text in options.ratio]
         for ratio in ratios:
             if ratio.engine not in engines:
@@ -98,7 +101,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     plan = Plan(
-        engines, options.rounds, options.target_rounds, threads, options.rebuild, options.point_seconds
+        engines,
+        options.rounds,
+        options.target_rounds,
+        threads,
+        options.rebuild,
+        options.point_seconds,
+        {**ADAPTERS, **adapters},
     )
     measured = run(plan, dataset, results_folder() / "logs")
     if all_missing({one.engine: one.missing for one in measured}):
@@ -131,16 +140,6 @@ def _result(file: Path) -> dict[str, Any]:
     if not usable:
         raise ValueError(f"--compare {file} is no result of benchmarks.ann")
     return content
-
-
-def _engines(text: str | None) -> list[str]:
-    if text is None:
-        return list(DEFAULT)
-    engines = [name.strip() for name in text.split(",")]
-    unknown = [name for name in engines if name not in ADAPTERS]
-    if unknown:
-        raise ValueError(f"unknown engine {', '.join(unknown)}; known are {', '.join(ADAPTERS)}")
-    return engines
 
 
 def _threads(text: str) -> int:

@@ -9,7 +9,7 @@ which engines are compared, are measured in further rounds: their medians are of
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +17,12 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.ann.adapters import ADAPTERS
+from benchmarks.ann.adapters import ADAPTERS, Adapter
 from benchmarks.ann.datasets import Dataset
 from benchmarks.ann.metrics import FloatArray, around_targets, distances, median, recall, spread
 from benchmarks.common.cache import BuiltCache
 from benchmarks.common.installed import UnavailableError
+from benchmarks.common.own import address, code_of
 from benchmarks.common.progress import say, track
 from benchmarks.common.worker import Worker, WorkerError
 
@@ -35,7 +36,7 @@ _TURN_TIMEOUT = 900.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure."""
+    """What to measure: ``engines`` by name, of ``adapters``."""
 
     engines: list[str]
     rounds: int = 3
@@ -43,6 +44,7 @@ class Plan:
     build_threads: tuple[int, ...] = (1, 0)  # 0: all
     rebuild: bool = False
     point_seconds: float = 20.0  # a point slower than this is measured with fewer queries
+    adapters: Mapping[str, type[Adapter]] = field(default_factory=lambda: ADAPTERS)
 
 
 @dataclass
@@ -86,7 +88,7 @@ def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
             try:
                 cache = _built(plan, dataset, base_file, measured, log_folder)
                 worker = stack.enter_context(Worker(_TARGET, log_folder / f"{engine}.log"))
-                live.append(_loaded(dataset, query_file, measured, cache, worker))
+                live.append(_loaded(plan, dataset, query_file, measured, cache, worker))
             except (UnavailableError, WorkerError) as error:
                 measured.missing = str(error)
                 say(f"{engine}: missing: {error}")
@@ -97,11 +99,11 @@ def run(plan: Plan, dataset: Dataset, log_folder: Path) -> list[Measured]:
 
 def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, log_folder: Path) -> BuiltCache:
     """Have the index in the cache, and its build times in ``measured``."""
-    kind = ADAPTERS[measured.engine]
+    kind = plan.adapters[measured.engine]
     adapter = kind(len(dataset.base), dataset.base.shape[1], dataset.metric)
     measured.source, measured.search_parameter = kind.source, kind.search_parameter
     measured.parameters = adapter.parameters()
-    measured.version = _version(measured.engine, log_folder)
+    measured.version = _version(kind, log_folder)
     # The index that is searched is the one built by all threads, as people build them, unless one thread is
     # all that was asked for.
     wanted = sorted(plan.build_threads, key=lambda threads: threads == 0)
@@ -114,6 +116,7 @@ def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, lo
             "parameters": measured.parameters,
             "metric": dataset.metric,
             "data": dataset.checksum,
+            **code_of(kind, ADAPTERS),
         },
     )
     known = None if plan.rebuild else cache.get()
@@ -128,7 +131,7 @@ def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, lo
             answer = worker.call(
                 "build",
                 timeout=_BUILD_TIMEOUT,
-                engine=measured.engine,
+                kind=address(kind),
                 base=str(base_file),
                 metric=dataset.metric,
                 threads=threads,
@@ -142,22 +145,23 @@ def _built(plan: Plan, dataset: Dataset, base_file: Path, measured: Measured, lo
     return cache
 
 
-def _version(engine: str, log_folder: Path) -> str:
+def _version(kind: type[Adapter], log_folder: Path) -> str:
     """Asked in a process of its own: importing some libraries ends the process on some machines."""
-    with Worker("benchmarks.ann.worker:VersionWorker", log_folder / f"{engine}.log") as worker:
+    with Worker("benchmarks.ann.worker:VersionWorker", log_folder / f"{kind.name}.log") as worker:
         try:
-            return str(worker.call("version", engine=engine))
+            return str(worker.call("version", kind=address(kind)))
         except WorkerError as error:
             raise UnavailableError(str(error).removeprefix("UnavailableError: ")) from None
 
 
 def _loaded(
-    dataset: Dataset, query_file: Path, measured: Measured, cache: BuiltCache, worker: Worker
+    plan: Plan, dataset: Dataset, query_file: Path, measured: Measured, cache: BuiltCache, worker: Worker
 ) -> _Live:
+    kind = plan.adapters[measured.engine]
     try:
         answer = worker.call(
             "load",
-            engine=measured.engine,
+            kind=address(kind),
             rows=len(dataset.base),
             queries=str(query_file),
             metric=dataset.metric,
@@ -167,7 +171,7 @@ def _loaded(
         worker.kill()  # its memory is wanted by the others
         raise
     measured.load_seconds, measured.memory_bytes = answer["load_seconds"], answer["memory_bytes"]
-    adapter = ADAPTERS[measured.engine](len(dataset.base), dataset.base.shape[1], dataset.metric)
+    adapter = kind(len(dataset.base), dataset.base.shape[1], dataset.metric)
     return _Live(measured, worker, list(adapter.sweep()))
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ann.adapters import ADAPTERS, Adapter
+from benchmarks.ann.adapters.base import Adapter
+from benchmarks.common.own import find
 from benchmarks.common.process import ALL_CORES, folder_bytes, no_collection, one_core, pin, resident_bytes
 
 _WARM_UP = 50
@@ -23,16 +24,17 @@ _LEAST_SECONDS = (0.15, 0.06)
 
 
 class AnnWorker:
-    """One engine. `build` is called in a process of its own, so that what it leaves behind is not counted."""
+    """One engine, ``kind`` its adapter's address. `build` is called in a process of its own, so that what it
+    leaves behind is not counted."""
 
     adapter: Adapter
     queries: NDArray[np.float32]
     prepared: list[Any]
 
-    def build(self, engine: str, base: str, metric: str, threads: int, folder: str | None) -> dict[str, Any]:
+    def build(self, kind: str, base: str, metric: str, threads: int, folder: str | None) -> dict[str, Any]:
         """Build over the vectors of a file; save when told where to. ``threads`` 0: all there are."""
         vectors = np.load(base)
-        adapter = ADAPTERS[engine](len(vectors), vectors.shape[1], metric)
+        adapter: Adapter = find(kind, Adapter)(len(vectors), vectors.shape[1], metric)
         adapter.version()  # imports the library, off the clock
         threads = threads or len(ALL_CORES)
         pin(one_core() if threads == 1 else ALL_CORES)
@@ -45,10 +47,10 @@ class AnnWorker:
             result["disk_bytes"] = folder_bytes(Path(folder))
         return result
 
-    def load(self, engine: str, rows: int, queries: str, metric: str, folder: str) -> dict[str, Any]:
+    def load(self, kind: str, rows: int, queries: str, metric: str, folder: str) -> dict[str, Any]:
         """Load a saved index; say how long that took and how much memory it is, by difference."""
         self.queries = np.load(queries)
-        self.adapter = ADAPTERS[engine](rows, self.queries.shape[1], metric)
+        self.adapter = find(kind, Adapter)(rows, self.queries.shape[1], metric)
         self.adapter.version()
         pin(one_core())
         before = resident_bytes()
@@ -137,5 +139,5 @@ def _row(labels: Any, k: int) -> NDArray[np.int64]:
 class VersionWorker:
     """Says which version of an engine is installed."""
 
-    def version(self, engine: str) -> str:
-        return ADAPTERS[engine].version()
+    def version(self, kind: str) -> str:
+        return str(find(kind, Adapter).version())

@@ -53,6 +53,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=log_file,
                 cwd=ROOT,
+                env=_environment(),
                 bufsize=0,
                 start_new_session=True,
             )
@@ -125,6 +126,13 @@ class Worker:
         if kind is not None and not issubclass(kind, Exception):
             self.kill()  # an interrupt: do not wait for what nobody will read
         self.close()
+
+
+def _environment() -> dict[str, str]:
+    """The worker, which starts in another folder, finds every module that this process finds."""
+    told = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    places = dict.fromkeys(str(Path(place).absolute()) for place in (*sys.path, *told))
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
 
 
 def serve(target: Any, requests: BinaryIO, answers: BinaryIO) -> None:

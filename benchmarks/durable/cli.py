@@ -6,12 +6,12 @@ import argparse
 import sys
 
 from benchmarks.ann import datasets
-from benchmarks.ann.readers import DataError
 from benchmarks.common.cli import add_data_options, add_name_option, all_missing, at_least, head, save
 from benchmarks.common.console import wide_console
+from benchmarks.common.own import add_adapter_option, chosen, own
 from benchmarks.common.paths import results_folder
 from benchmarks.durable import report
-from benchmarks.durable.adapters import DEFAULT, STORES
+from benchmarks.durable.adapters import DEFAULT, STORES, Store
 from benchmarks.durable.runner import Plan, run
 
 
@@ -24,6 +24,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--limit", type=at_least(100), default=100_000, help="vectors to store (100000)")
     parser.add_argument("--query-count", type=at_least(1), default=500, help="recalls a round (default: 500)")
     parser.add_argument("--stores", help=f"comma-separated (default: all; known: {', '.join(STORES)})")
+    add_adapter_option(parser, "the adapter of a store")
     parser.add_argument("--rounds", type=at_least(1), default=3, help="rounds of turns (default: 3)")
     parser.add_argument(
         "--single-seconds",
@@ -45,16 +46,13 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; 0 when it could, 2 when the arguments or the data cannot be used."""
     options = _parser().parse_args(arguments)
-    stores = list(DEFAULT) if options.stores is None else [name.strip() for name in options.stores.split(",")]
-    unknown = [name for name in stores if name not in STORES]
-    if unknown:
-        print(f"error: unknown store {', '.join(unknown)}; known are {', '.join(STORES)}", file=sys.stderr)
-        return 2
     try:
+        adapters = own(options.adapter, Store, STORES)
+        stores = chosen(options.stores, DEFAULT, STORES, adapters, "store")
         dataset = datasets.load(
             options.dataset, options.data, limit=options.limit, queries=options.query_count
         )
-    except DataError as error:
+    except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     plan = Plan(
@@ -63,6 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
         single_seconds=options.single_seconds,
         load_seconds=options.load_seconds,
         reload=options.reload,
+        adapters={**STORES, **adapters},
     )
     measured = run(plan, dataset, results_folder() / "logs")
     if all_missing({one.store: one.missing for one in measured}):

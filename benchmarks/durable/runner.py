@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,11 +18,12 @@ from benchmarks.ann.groundtruth import cached_exact
 from benchmarks.ann.metrics import distances, median, recall
 from benchmarks.common.cache import BuiltCache
 from benchmarks.common.installed import UnavailableError
+from benchmarks.common.own import address, code_of
 from benchmarks.common.paths import cache_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
 from benchmarks.durable import syncs
-from benchmarks.durable.adapters import STORES
+from benchmarks.durable.adapters import STORES, Store
 
 K = 10
 _TARGET = "benchmarks.durable.worker:StoreWorker"
@@ -31,7 +32,8 @@ _LOAD_GRACE = 1800.0  # for what follows a load (an index build) and for stores 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to measure. A store that loads for longer than ``load_seconds`` is cut off there."""
+    """What to measure: ``stores`` by name, of ``adapters``. A store that loads for longer than
+    ``load_seconds`` is cut off there."""
 
     stores: list[str]
     rounds: int = 3
@@ -41,6 +43,7 @@ class Plan:
     traced_singles: int = 50
     traced_batches: int = 3
     reload: bool = False
+    adapters: Mapping[str, type[Store]] = field(default_factory=lambda: STORES)
 
 
 @dataclass
@@ -74,7 +77,11 @@ class _Run:
             yield worker
 
     def common(self, store: str, folder: Path) -> dict[str, str]:
-        return {"store": store, "metric": self.dataset.metric, "folder": str(folder)}
+        return {
+            "kind": address(self.plan.adapters[store]),
+            "metric": self.dataset.metric,
+            "folder": str(folder),
+        }
 
 
 def run(plan: Plan, dataset: Dataset, logs: Path) -> list[Measured]:
@@ -111,10 +118,10 @@ def _guarded(measured: Measured, step: Callable[[Measured], object]) -> None:
 
 
 def _describe(current: _Run, measured: Measured) -> None:
-    kind = STORES[measured.store]
+    kind = current.plan.adapters[measured.store]
     measured.source, measured.promise = kind.source, kind.promise
     with current.worker(measured.store) as worker:
-        described = worker.call("describe", store=measured.store, dim=current.dataset.base.shape[1])
+        described = worker.call("describe", kind=address(kind), dim=current.dataset.base.shape[1])
     measured.version, measured.parameters = described["version"], described["parameters"]
 
 
@@ -172,6 +179,7 @@ def _load(current: _Run, measured: Measured) -> BuiltCache:
             "metric": current.dataset.metric,
             "data": current.dataset.checksum,
             "load_seconds": plan.load_seconds,
+            **code_of(plan.adapters[measured.store], STORES),
         },
     )
     known = None if plan.reload else cache.get()

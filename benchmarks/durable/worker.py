@@ -10,28 +10,29 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common.own import find
 from benchmarks.common.process import allocated_bytes, resident_bytes
-from benchmarks.durable.adapters import STORES, Memory, Store
+from benchmarks.durable.adapters.base import Memory, Store
 from benchmarks.durable.syncs import mark
 
 
 class StoreWorker:
-    """One store, in a process of its own."""
+    """One store, in a process of its own; ``kind`` is its adapter's address."""
 
     store: Store
     queries: NDArray[np.float32]
 
-    def describe(self, store: str, dim: int) -> dict[str, Any]:
+    def describe(self, kind: str, dim: int) -> dict[str, Any]:
         """The installed version and the parameters it is used with."""
-        version = STORES[store].version()
-        return {"version": version, "parameters": STORES[store](Path(), dim, "l2").parameters()}
+        adapter = find(kind, Store)
+        return {"version": adapter.version(), "parameters": adapter(Path(), dim, "l2").parameters()}
 
     def singles(
-        self, store: str, base: str, metric: str, folder: str, count: int, seconds: float
+        self, kind: str, base: str, metric: str, folder: str, count: int, seconds: float
     ) -> dict[str, Any]:
         """Inserts one at a time into a new store: ``count`` of them, or what fits into ``seconds``."""
         vectors = np.load(base, mmap_mode="r")
-        under_test = self._new(store, vectors.shape[1], metric, folder)
+        under_test = self._new(kind, vectors.shape[1], metric, folder)
         for memory in _memories(vectors, 0, 10):
             under_test.insert(memory)
         memories = list(_memories(vectors, 10, min(10 + count, len(vectors))))
@@ -50,10 +51,10 @@ class StoreWorker:
         p50, p99 = (1e6 * float(value) for value in np.percentile(times, (50, 99)))
         return {"inserts": len(times), "per_second": len(times) / sum(times), "p50_us": p50, "p99_us": p99}
 
-    def batches(self, store: str, base: str, metric: str, folder: str, count: int) -> dict[str, Any]:
+    def batches(self, kind: str, base: str, metric: str, folder: str, count: int) -> dict[str, Any]:
         """A few batched inserts into a new store, to count what they sync."""
         vectors = np.load(base, mmap_mode="r")
-        under_test = self._new(store, vectors.shape[1], metric, folder)
+        under_test = self._new(kind, vectors.shape[1], metric, folder)
         under_test.insert(next(_memories(vectors, 0, 1)))
         memories = list(_memories(vectors, 1, min(1 + count * under_test.batch, len(vectors))))
         mark("begin batches")
@@ -63,10 +64,10 @@ class StoreWorker:
         under_test.close()
         return {"inserts": len(memories)}
 
-    def bulk(self, store: str, base: str, metric: str, folder: str, seconds: float) -> dict[str, Any]:
+    def bulk(self, kind: str, base: str, metric: str, folder: str, seconds: float) -> dict[str, Any]:
         """The whole base in batches, or what fits into ``seconds``; then what a search needs."""
         vectors = np.load(base)
-        under_test = self._new(store, vectors.shape[1], metric, folder)
+        under_test = self._new(kind, vectors.shape[1], metric, folder)
         spent, rows = 0.0, 0
         while rows < len(vectors) and spent < seconds:
             memories = list(_memories(vectors, rows, min(rows + under_test.batch, len(vectors))))
@@ -80,11 +81,12 @@ class StoreWorker:
         under_test.close()
         return {"rows": rows, "seconds": spent, "finish_seconds": finished, "batch": under_test.batch}
 
-    def reopen(self, store: str, queries: str, metric: str, folder: str) -> dict[str, Any]:
+    def reopen(self, kind: str, queries: str, metric: str, folder: str) -> dict[str, Any]:
         """Open a loaded store; time until it is open and until it has answered once; memory by difference."""
         self.queries = np.load(queries)
-        STORES[store].version()
-        self.store = STORES[store](Path(folder), self.queries.shape[1], metric)
+        adapter = find(kind, Store)
+        adapter.version()
+        self.store = adapter(Path(folder), self.queries.shape[1], metric)
         before = resident_bytes()
         begin = time.perf_counter()
         self.store.open()
@@ -120,9 +122,10 @@ class StoreWorker:
         if hasattr(self, "store"):
             self.store.close()
 
-    def _new(self, store: str, dim: int, metric: str, folder: str) -> Store:
-        STORES[store].version()
-        under_test = STORES[store](Path(folder), dim, metric)
+    def _new(self, kind: str, dim: int, metric: str, folder: str) -> Store:
+        adapter = find(kind, Store)
+        adapter.version()
+        under_test: Store = adapter(Path(folder), dim, metric)
         under_test.create()
         return under_test
 

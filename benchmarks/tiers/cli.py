@@ -16,9 +16,11 @@ from benchmarks.ann import datasets
 from benchmarks.ann.metrics import distances, recall
 from benchmarks.ann.readers import DataError
 from benchmarks.common.cli import add_data_options, add_name_option, at_least, finish, head
+from benchmarks.common.own import address
 from benchmarks.common.paths import cache_folder, results_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
+from benchmarks.durable.adapters import STORES
 from benchmarks.tiers.life import Scale
 from benchmarks.tiers.policies import contenders
 from benchmarks.tiers.report import sheets
@@ -131,7 +133,7 @@ class _Run:
     def _durable(self, store: str, answers: str) -> dict[str, Any]:
         folder = self._scratch / store
         folder.mkdir()
-        common = {"store": store, "metric": self._dataset.metric, "folder": str(folder)}
+        common = {"kind": address(STORES[store]), "metric": self._dataset.metric, "folder": str(folder)}
         target = "benchmarks.durable.worker:StoreWorker"
         try:
             with _worker(target) as worker:
