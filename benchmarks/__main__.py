@@ -11,7 +11,7 @@ import time
 
 from benchmarks.ann import cli as ann
 from benchmarks.ann.adapters import DEFAULT
-from benchmarks.common.cli import interruptible
+from benchmarks.common.cli import a_folder, interruptible
 from benchmarks.durable import cli as durable
 from benchmarks.queue import cli as queue
 
@@ -25,14 +25,14 @@ def main() -> int:
     parser.add_argument(
         "--dataset", default="auto", help="for all parts (default: auto, the best that is there)"
     )
-    parser.add_argument("--data", help="folder to look for data sets in, for all parts")
+    parser.add_argument("--data", type=a_folder, help="folder to look for data sets in, for all parts")
     options, others = parser.parse_known_args()
     begin = time.monotonic()
     wanted = options.only.split(",")
     if not set(wanted) <= set(_PARTS):
         parser.error(f"--only takes {', '.join(_PARTS)}, not {options.only}")
     size = "full" if options.full else "short"
-    data = ["--dataset", options.dataset, *(["--data", options.data] if options.data else [])]
+    data = ["--dataset", options.dataset, *(["--data", str(options.data)] if options.data else [])]
     codes = []
     if "ann" in wanted:
         # Builds by one thread alone would take the ten minutes there are, and so would all of the rest: the

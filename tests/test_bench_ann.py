@@ -164,6 +164,22 @@ def test_each_figure_says_for_itself_whether_its_curve_begins_above_the_target()
     assert "batch_1_qps" in bounds  # its slower point with less recall is no part of its curve
 
 
+def test_every_number_of_threads_that_built_has_a_column() -> None:
+    point = dict.fromkeys(("qps", "batch_1_qps", "batch_all_qps", "p50_us", "p95_us", "p99_us"), 100.0)
+    points = [{**point, "recall_10": 1.0, "batch_recall_10": 1.0}]
+    measured = [
+        Measured("first", points=points, builds={"all": 1.25, "12": 2.5, "2": 7.5}),
+        Measured("second", points=points, builds={"all": 3.5}),
+    ]
+    data = datasets.load("synthetic", limit=100, queries=2)
+
+    sheet = report.sheets(report.result(data, measured, {}))[1]
+
+    builds = ["build, 1 thread s", "build, 2 threads s", "build, 12 threads s", "build, all s"]
+    assert sheet.headings[1:5] == builds
+    assert [row[1:5] for row in sheet.rows] == [["-", "7.5", "2.5", "1.2"], ["-", "-", "-", "3.5"]]
+
+
 def test_an_index_that_another_number_of_threads_built_is_not_taken_for_it(own_folders: Path) -> None:
     data = datasets.load("synthetic", limit=300, queries=10)
     for threads in (0, 1, 0):
@@ -234,6 +250,18 @@ def test_ground_truth_of_other_vectors_is_refused(own_folders: Path) -> None:
 
     with pytest.raises(DataError, match="this ground truth is not that of these vectors under l2"):
         datasets.load("mine", own_folders / "data")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".fvecs", ".bvecs", ".ivecs"])
+def test_a_file_of_vectors_alone_is_no_data_set(own_folders: Path, suffix: str) -> None:
+    file = own_folders / f"vectors{suffix}"
+
+    with pytest.raises(DataError) as refused:
+        datasets.load(str(file))
+
+    assert f"{file} is one matrix" in str(refused.value)
+    assert f"benchmarks.ann --base {file} --queries FILE" in str(refused.value)
+    assert "all take a folder with base.npy and queries.npy as --dataset" in str(refused.value)
 
 
 @pytest.mark.parametrize("truth", [np.empty((0, 0), np.int64), np.full((4, 10), 0.5)])

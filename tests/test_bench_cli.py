@@ -77,6 +77,43 @@ def test_a_plain_file_name_is_a_result_s_name(own_folders: Path, name: str) -> N
     assert save({}, plain_name(name)).parent == own_folders / "results"
 
 
+@pytest.mark.parametrize(
+    ("command", "arguments", "said"),
+    [
+        ("queue", ["--writers", "x"], "argument --writers: 'x': give a whole number of at least 1"),
+        ("queue", ["--writers", "1,,4"], "argument --writers: '': give a whole number of at least 1"),
+        ("queue", ["--writers", "1,0"], "argument --writers: '0': give a whole number of at least 1"),
+        ("filter", ["--shares", "0.1,x"], "argument --shares: 'x': give a number of at least 0"),
+        ("native", ["--dims", "8,x"], "argument --dims: 'x': give a whole number of at least 1"),
+    ],
+)
+def test_a_list_of_numbers_names_the_one_that_is_none(
+    command: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(f"benchmarks.{command}.cli").main(arguments)
+
+    assert end.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [("log", "--folder"), *((command, "--data") for command in COMMANDS if command not in ("log", "native"))],
+)
+def test_a_folder_that_is_none_is_refused_and_not_made(
+    command: str, option: str, own_folders: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_folders / "file.npy").touch()
+
+    for name in ("gone", "file.npy"):
+        with pytest.raises(SystemExit) as end:
+            importlib.import_module(f"benchmarks.{command}.cli").main([option, str(own_folders / name)])
+        assert end.value.code == 2
+        assert f"argument {option}: {own_folders / name} is no folder" in capsys.readouterr().err
+    assert not (own_folders / "gone").exists()
+
+
 class Interrupting:
     """Runs inside a worker: interrupts whoever waits for its answer, which never comes."""
 

@@ -142,6 +142,11 @@ def _find(
         return _hdf5(path, path.stem, metric)
     if path.is_dir():
         return _npy_folder(path, metric)
+    if path.suffix in readers.MATRICES:
+        raise DataError(
+            f"{path} is one matrix, not a data set: python -m benchmarks.ann --base {path} --queries FILE "
+            "takes it, and all take a folder with base.npy and queries.npy as --dataset"
+        )
     return _npy_set(name, folders, metric)
 
 

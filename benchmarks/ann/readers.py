@@ -17,6 +17,7 @@ _VECS: dict[str, np.dtype[Any]] = {
     ".ivecs": np.dtype("<i4"),
     ".bvecs": np.dtype("u1"),
 }
+MATRICES = frozenset({".npy", *_VECS})  # endings of what `read_matrix` takes
 _MOST_DIMENSIONS = 1_000_000
 
 

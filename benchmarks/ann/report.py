@@ -105,11 +105,14 @@ def _speed(engines: list[dict[str, Any]]) -> Sheet:
 
 
 def _resources(engines: list[dict[str, Any]]) -> Sheet:
+    threads = {label for one in engines for label in one["builds"]} - {"1", "all"}
+    labels = ["1", *sorted(threads, key=int), "all"]
     sheet = Sheet(
         "building, memory, disk",
         [
             "engine",
             "build, 1 thread s",
+            *(f"build, {label} threads s" for label in labels[1:-1]),
             "build, all s",
             "memory MB",
             "disk MB",
@@ -125,7 +128,7 @@ def _resources(engines: list[dict[str, Any]]) -> Sheet:
         sheet.rows.append(
             [
                 one["engine"],
-                *(f"{one['builds'][label]:.1f}" if label in one["builds"] else "-" for label in ("1", "all")),
+                *(f"{one['builds'][label]:.1f}" if label in one["builds"] else "-" for label in labels),
                 f"{one['memory_bytes'] / 1e6:,.0f}",
                 f"{one['disk_bytes'] / 1e6:,.0f}",
                 f"{one['load_seconds']:.2f}",

@@ -29,7 +29,17 @@ def add_data_options(
 ) -> None:
     """--dataset and --data: what `benchmarks.ann.datasets.load` is given."""
     parser.add_argument("--dataset", default="auto", help=f"{known} (default: auto, the best that is there)")
-    parser.add_argument("--data", type=Path, help="folder to look for data sets in (default: $ENGRAM_DATA)")
+    parser.add_argument(
+        "--data", type=a_folder, help="folder to look for data sets in (default: $ENGRAM_DATA)"
+    )
+
+
+def a_folder(text: str) -> Path:
+    """A type for argparse: a folder that is there."""
+    folder = Path(text)
+    if not folder.is_dir():
+        raise argparse.ArgumentTypeError(f"{folder} is no folder: name one that is there")
+    return folder
 
 
 def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str], Any]:
@@ -46,6 +56,11 @@ def at_least(least: float, kind: type[int] | type[float] = int) -> Callable[[str
         return number
 
     return read
+
+
+def several(read: Callable[[str], Any]) -> Callable[[str], list[Any]]:
+    """A type for argparse: what ``read`` takes, separated by commas."""
+    return lambda text: [read(one) for one in text.split(",")]
 
 
 def add_name_option(parser: argparse.ArgumentParser | argparse._ArgumentGroup, default: str) -> None:

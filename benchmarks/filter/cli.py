@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 from benchmarks.ann import datasets
 from benchmarks.ann.readers import DataError
-from benchmarks.common.cli import add_data_options, add_name_option, finish, head
+from benchmarks.common.cli import add_data_options, add_name_option, at_least, finish, head, several
 from benchmarks.common.paths import results_folder
 from benchmarks.filter.engines import DEFAULT, ENGINES
 from benchmarks.filter.report import sheets
@@ -23,7 +23,12 @@ def _parser() -> argparse.ArgumentParser:
     add_data_options(parser)
     parser.add_argument("--limit", type=int, default=100_000, help="vectors (default: 100000)")
     parser.add_argument("--query-count", type=int, default=300, help="queries a filter (default: 300)")
-    parser.add_argument("--shares", default="0.001,0.01,0.1,0.5", help="that match (default: %(default)s)")
+    parser.add_argument(
+        "--shares",
+        type=several(at_least(0, float)),
+        default="0.001,0.01,0.1,0.5",
+        help="that match (default: %(default)s)",
+    )
     parser.add_argument("--rounds", type=int, default=3, help="of each point, the best counts (default: 3)")
     parser.add_argument("--engines", default=",".join(DEFAULT), help="default: %(default)s")
     add_name_option(parser, "filter")
@@ -34,8 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write; 0 when it could, 2 when it could not."""
     options = _parser().parse_args(arguments)
     try:
-        shares = tuple(float(share) for share in options.shares.split(","))
-        plan = Plan(options.engines.split(","), shares, options.query_count, options.rounds)
+        plan = Plan(options.engines.split(","), tuple(options.shares), options.query_count, options.rounds)
         _check(plan)
         dataset = datasets.load(options.dataset, options.data, limit=options.limit)
         results = run(plan, dataset, results_folder() / "logs")

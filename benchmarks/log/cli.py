@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common.cli import add_name_option, finish, head
+from benchmarks.common.cli import a_folder, add_name_option, finish, head
 from benchmarks.common.installed import engram_version
 from benchmarks.common.paths import HERE, cache_folder
 from benchmarks.common.sheet import Sheet
@@ -24,7 +24,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m benchmarks.log",
         description="The log beside the bare disk and the fastest rivals, as ratios in one run.",
     )
-    parser.add_argument("--folder", type=Path, default=cache_folder(), help="on the disk to measure")
+    parser.add_argument("--folder", type=a_folder, default=cache_folder(), help="on the disk to measure")
     parser.add_argument("--only", default="", help=f"of {','.join(_PARTS)} (default: all)")
     parser.add_argument("--size", type=int, default=1_000_000, help="memories to open (default: 1000000)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of the native part (default: 3)")

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from benchmarks.common.cli import add_name_option, at_least, finish, head
+from benchmarks.common.cli import add_name_option, at_least, finish, head, several
 from benchmarks.common.process import one_core, pin
 from benchmarks.common.progress import track
 from benchmarks.common.sheet import Sheet
@@ -22,7 +22,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--dims",
-        type=_dims,
+        type=several(at_least(1)),
         default="100,128,384,768,1536",
         help="dimensions (default: 100,128,384,768,1536)",
     )
@@ -34,10 +34,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_name_option(parser, "native")
     return parser
-
-
-def _dims(text: str) -> list[int]:
-    return [at_least(1)(number) for number in text.split(",")]
 
 
 def main(arguments: list[str] | None = None) -> int:

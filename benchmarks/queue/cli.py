@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks.ann import datasets
 from benchmarks.ann.metrics import median, spread
 from benchmarks.ann.readers import DataError
-from benchmarks.common.cli import add_data_options, add_name_option, at_least, finish, head
+from benchmarks.common.cli import add_data_options, add_name_option, at_least, finish, head, several
 from benchmarks.common.paths import cache_folder, results_folder
 from benchmarks.common.progress import say
 from benchmarks.common.worker import Worker, WorkerError
@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
         default=2.0,
         help="of storing, each setting and round (2)",
     )
-    parser.add_argument("--writers", default="1,4", help="threads that store (default: 1,4)")
+    parser.add_argument(
+        "--writers", type=several(at_least(1)), default="1,4", help="threads that store (default: 1,4)"
+    )
     parser.add_argument("--modes", default=",".join(MODES), help="sync modes (default: all three)")
     parser.add_argument(
         "--rate", type=float, default=0.0, help="calls a second of each writer (default: flat out)"
@@ -76,9 +78,9 @@ def main(arguments: list[str] | None = None) -> int:
         if len(dataset.base) < 2 * options.prefill:
             raise ValueError(f"{dataset.name} is too small: --prefill {options.prefill} needs twice that")
         settings = [
-            {"fsync": mode, "indexing": indexing, "writers": int(writers)}
+            {"fsync": mode, "indexing": indexing, "writers": writers}
             for mode in modes
-            for writers in options.writers.split(",")
+            for writers in options.writers
             for indexing in ("async", "sync")
             if "stores" in parts
         ]
