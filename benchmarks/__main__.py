@@ -31,6 +31,8 @@ def main() -> int:
     wanted = options.only.split(",")
     if not set(wanted) <= set(_PARTS):
         parser.error(f"--only takes {', '.join(_PARTS)}, not {options.only}")
+    if others and "ann" not in wanted:
+        parser.error(f"{' '.join(others)}: such options are for ann, which --only leaves out")
     size = "full" if options.full else "short"
     data = ["--dataset", options.dataset, *(["--data", str(options.data)] if options.data else [])]
     codes = []

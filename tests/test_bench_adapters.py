@@ -71,9 +71,7 @@ def run_ann(folder: Path, *arguments: str) -> list[str]:
 
 
 def test_an_engine_of_one_s_own_is_measured_beside_those_that_are_named(own_folders: Path) -> None:
-    measured = run_ann(
-        own_folders, "--engines", "numpy-exact", "--adapter", "my_engines:Mine", "--ratio", "mine=1"
-    )
+    measured = run_ann(own_folders, "--engines", "numpy-exact", "--adapter", "my_engines:Mine")
 
     assert measured == ["numpy-exact", "mine"]
     assert "mine" not in ADAPTERS

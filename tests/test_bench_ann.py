@@ -198,6 +198,7 @@ def test_an_index_that_another_number_of_threads_built_is_not_taken_for_it(own_f
         (["--query-count", "-1"], "'-1': give a whole number of at least 1"),
         (["--ratio", "numpy-exact=nan"], "'numpy-exact=nan' is not a ratio"),
         (["--ratio", "hnswlib=1"], "hnswlib, which is not among the engines of this run"),
+        (["--ratio", "numpy-exact=1"], "--ratio is judged with --check alone: add --check"),
         (["--ratio", "numpy-exact=inf"], "'numpy-exact=inf' is not a ratio"),
         (["--compare", "/nowhere.json"], "/nowhere.json"),
         (["--compare", __file__], "is no result of benchmarks.ann"),

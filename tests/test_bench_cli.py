@@ -114,6 +114,20 @@ def test_a_folder_that_is_none_is_refused_and_not_made(
     assert not (own_folders / "gone").exists()
 
 
+def test_options_for_a_comparison_that_is_left_out_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["benchmarks", "--only", "queue,durable", "--engines", "engram"])
+    for part in ("queue", "durable"):
+        monkeypatch.setattr(f"benchmarks.{part}.cli.main", lambda _: pytest.fail("measured"))
+
+    with pytest.raises(SystemExit) as end:
+        runpy.run_module("benchmarks", run_name="__main__")
+
+    assert end.value.code == 2
+    assert "--engines engram: such options are for ann, which --only leaves out" in capsys.readouterr().err
+
+
 class Interrupting:
     """Runs inside a worker: interrupts whoever waits for its answer, which never comes."""
 

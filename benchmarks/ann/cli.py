@@ -94,6 +94,8 @@ def main(arguments: list[str] | None = None) -> int:
         for ratio in ratios:
             if ratio.engine not in engines:
                 raise ValueError(f"--ratio names {ratio.engine}, which is not among the engines of this run")
+        if ratios and not options.check:
+            raise ValueError("--ratio is judged with --check alone: add --check")
         threads = tuple(_threads(text) for text in options.build_threads.split(","))
         before = None if options.compare is None else _result(options.compare)
         dataset = _dataset(options)
