@@ -46,6 +46,7 @@ def test_every_policy_lives_through_it(tmp_path: Path) -> None:
         assert result["hits"]["hot"] < 1
         assert [sample["memories"] for sample in result["samples"]] == [SMALL.memories] * 3
         assert min(sample["recall_10"] for sample in result["samples"]) > 0.9
+        assert all(0 < sample["log_bytes"] < sample["disk_bytes"] for sample in result["samples"])
     tables = sheets({"life": {"scale": vars(SMALL), "policies": results}})
     assert [row[0] for row in tables[0].rows] == ["activation", "LRU", "LFU", "random"]
 

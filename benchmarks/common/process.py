@@ -70,6 +70,6 @@ def folder_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def allocated_bytes(folder: Path) -> int:
+def allocated_bytes(folder: Path, pattern: str = "*") -> int:
     """Bytes of the disk that the files below ``folder`` occupy: holes are not counted, preallocation is."""
-    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
+    return sum(file.stat().st_blocks * 512 for file in folder.rglob(pattern) if file.is_file())

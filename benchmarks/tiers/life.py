@@ -155,6 +155,7 @@ class Living:
             "memories": len(self.store),
             "memory_bytes": resident_bytes(),
             "disk_bytes": allocated_bytes(self._folder),
+            "log_bytes": allocated_bytes(self._folder, "*.wal"),
             "open_seconds": opened,
             "recall_10": right / (K * len(cues)),
         }
