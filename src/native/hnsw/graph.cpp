@@ -1,5 +1,6 @@
 #include "hnsw/graph.h"
 
+#include <bit>
 #include <cstring>
 #include <string>
 
@@ -90,6 +91,15 @@ std::size_t Graph::slots() const {
 
 void Graph::each_present(const std::function<void(Slot)>& see) const {
   impl_->each_present(see);
+}
+
+std::uint64_t Graph::present_of(std::size_t block, std::span<std::uint64_t, 64> born) const {
+  const std::uint64_t present = impl_->nodes.present.word(block);
+  for (std::uint64_t bits = present; bits != 0; bits &= bits - 1) {
+    const auto at = static_cast<std::size_t>(std::countr_zero(bits));
+    born[at] = impl_->nodes.born(static_cast<Slot>(block * 64 + at));
+  }
+  return present;
 }
 
 Slot Graph::entry() const {

@@ -81,6 +81,9 @@ class Graph {
   std::size_t slots() const;
   // Calls see(slot) for every slot that is not retired.
   void each_present(const std::function<void(Slot)>& see) const;
+  // The same for 64 slots at once, from 64 * block on, below slots(): a bit for each that is not retired,
+  // whose `born` is written to its place in `born`.
+  std::uint64_t present_of(std::size_t block, std::span<std::uint64_t, 64> born) const;
 
   // How many slots that are not retired cannot be reached from where walks begin: none, if all is well. Looks
   // at every link; not while others insert or retire.
