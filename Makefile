@@ -92,7 +92,7 @@ fuzz: $(STAMP)/build googletest  ## The readers of every file on bytes nobody wr
 crash-test: $(STAMP)/package $(STAMP)/test  ## The long tests of what survives kills, damage and power cuts
 	@ENGRAM_LONG_TESTS=1 ENGRAM_CRASH_ROUNDS=300 $(BIN)/python -m pytest \
 	  tests/test_crash.py tests/test_kill_points.py tests/test_kill_machine.py tests/test_damage.py \
-	  tests/test_repair.py tests/test_exchange.py tests/test_syncs.py $(ARGS)
+	  tests/test_repair.py tests/test_exchange.py tests/test_syncs.py -o faulthandler_timeout=3600 $(ARGS)
 	@ENGRAM_LONG_TESTS=1 $(MAKE) native-test ARGS="-L 'base|wal|engine'"
 
 googletest:  # where there is no apt, CMake looks for it and says what it misses
