@@ -37,7 +37,14 @@ struct Until {
 inline constexpr std::size_t kScanBelow = 1000;
 // A walk of breadth ef scores some dozens of codes for each candidate, at several times a scan's price.
 inline constexpr std::size_t kScanPerBreadth = 40;
-// Where the codes' ranking is refined: how much of it beyond k. Measured: docs/performance.md.
+// How many of the codes' ranking are ranked on their full vectors at first, how many more at once where that
+// leaves the k nearest open, and how many are there for it. Measured: docs/performance.md.
+constexpr std::size_t ranked_at_first(std::size_t k) {
+  return k + k / 16 + 3;
+}
+constexpr std::size_t ranked_then(std::size_t k) {
+  return k / 8 + 4;
+}
 constexpr std::size_t refined(std::size_t k) {
   return k + k / 2 + 5;
 }
@@ -45,8 +52,6 @@ constexpr std::size_t refined(std::size_t k) {
 inline constexpr std::size_t kLargestPool = 4096;
 // A set of at most this many numbers is ranked on its full vectors at once: no codes, no error.
 inline constexpr std::size_t kRankedAtOnce = std::size_t{1} << 16;
-// How many more are ranked at once where the first were too few.
-inline constexpr std::size_t kMore = 16;
 // How far ahead of the scoring of a list of slots their codes are asked for.
 inline constexpr std::size_t kScanAhead = 64;
 
@@ -212,7 +217,7 @@ class Search {
     CodeError error;
     std::size_t at = 0;
     double bound = std::numeric_limits<double>::infinity();
-    for (std::size_t more = refined(k_);; more = kMore) {
+    for (std::size_t more = ranked_at_first(k_);; more = ranked_then(k_)) {
       at = rank_next(at, more, holds, error);
       if (limit_.due()) return select(out);
       if (at == pool.size()) break;
