@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -197,3 +198,29 @@ def test_an_error_tells_a_path_that_is_not_utf8(tmp_path: Path) -> None:
     assert raised.value.file == str(path)
     with pytest.raises(engram.EngramError, match="\udcff"):
         engram.Index.load(tmp_path / "\udcff.missing")
+
+
+@pytest.mark.parametrize("seed", [9001, 4001])
+def test_what_goes_on_after_a_load_can_be_saved_and_loaded_again(tmp_path: Path, seed: int) -> None:
+    """Slots that were free when a file was written lead to slots that others have taken since."""
+    drawn = random.Random(seed)
+    distinct = np.random.default_rng(seed).normal(size=(400, 32)).astype(np.float32)
+    index, held = engram.Index(32, seed=seed), set[int]()
+    for step in range(120):
+        if drawn.random() < 0.5:  # few vectors for many labels: chains of copies
+            labels = drawn.sample(range(2000), drawn.choice([64, 200, 600]))
+            few = drawn.sample(range(400), drawn.choice([1, 3, 10, 50]))
+            index.add(labels, distinct[[drawn.choice(few) for _ in labels]], threads=1)
+            held |= set(labels)
+        elif held:
+            labels = drawn.sample(sorted(held), min(len(held), drawn.choice([1, 10, 100, 300])))
+            index.remove(labels)
+            held -= set(labels)
+        if step % 3 == 2:
+            index.save(tmp_path / "a.index")
+            loaded = engram.Index.load(tmp_path / "a.index")
+            assert len(loaded) == len(held)
+            if drawn.random() < 0.3:
+                index = loaded
+    found, _ = index.search(distinct, len(held), ef=len(held))
+    assert set(found[0].tolist()) == held

@@ -89,6 +89,7 @@ struct Graph::Impl {
 
   // save.cpp
   void save(File& file) const;
+  void drop_stale_links();
 
   // retire.cpp
   void set_dead_at(Slot slot, std::uint64_t dead_at);

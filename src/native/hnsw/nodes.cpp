@@ -72,12 +72,16 @@ void Nodes::write(Slot slot, const float* vector, Coding coding, std::uint64_t b
       kernels.f32_to_f16(vector, reinterpret_cast<std::uint16_t*>(kept), dim_);
       break;
   }
-  for (std::size_t l = 0; l <= level(slot); ++l) {
-    for (Slot& link : links(slot, l)) store_link(link, kNoSlot);
-  }
+  clear_links(slot);
   links_to(slot).store(0, std::memory_order_relaxed);
   life(slot).born = born;
   this->dead_at(slot).store(dead_at, std::memory_order_relaxed);
+}
+
+void Nodes::clear_links(Slot slot) {
+  for (std::size_t l = 0; l <= level(slot); ++l) {
+    for (Slot& link : links(slot, l)) store_link(link, kNoSlot);
+  }
 }
 
 void Nodes::copy(Slot slot, const Nodes& from, Slot source) {

@@ -77,6 +77,7 @@ class Nodes {
   // Writes code, vector and life of a slot nobody can reach, and empties its links on every level up to
   // `level`.
   void write(Slot slot, const float* vector, Coding coding, std::uint64_t born, std::uint64_t dead_at);
+  void clear_links(Slot slot);
   void raise(Slot slot, std::size_t level);
   // Makes a slot that nobody can reach, and that has its level, another's node: all but its links.
   void copy(Slot slot, const Nodes& from, Slot source);

@@ -208,6 +208,10 @@ std::vector<std::byte> read_bytes(Reader& reader, Section kind, std::size_t size
   return bytes;
 }
 
+bool marked(Bytes bits, Slot slot) {
+  return (std::to_integer<unsigned>(bits[slot / 8]) >> (slot % 8) & 1U) != 0;
+}
+
 }  // namespace
 
 void Graph::Impl::save(File& file) const {
@@ -259,6 +263,42 @@ void Graph::Impl::save(File& file) const {
   });
 }
 
+// Of what a file holds, all that is not present counts as just retired. Some was free already: nothing leads
+// to that, and its links, which nobody has mended since, may lead to slots that were used again.
+void Graph::Impl::drop_stale_links() {
+  std::vector<bool> reached(used.load(std::memory_order_relaxed));
+  std::vector<Slot> open;
+  const auto see = [&](Slot slot) {
+    if (nodes.present.test(slot) || reached[slot]) return;
+    reached[slot] = true;
+    open.push_back(slot);
+  };
+  const auto follow = [&](Slot slot) {
+    if (nodes.copies.test(slot)) return;
+    for (std::size_t l = 0; l <= nodes.level(slot); ++l) {
+      for (const Slot& link : nodes.links(slot, l)) {
+        if (load_link(link) == kNoSlot) break;
+        see(load_link(link));
+      }
+    }
+  };
+  each_present(follow);
+  if (const Entry from = entry_now(); !from.none()) see(from.slot);
+  while (!open.empty()) {
+    const Slot slot = open.back();
+    open.pop_back();
+    follow(slot);
+  }
+  for (const Slot slot : retired) {
+    if (!reached[slot]) nodes.clear_links(slot);
+    if (nodes.copies.test(slot)) continue;
+    for (const Slot& link : nodes.level0(slot)) {
+      const Slot to = load_link(link);
+      if (to != kNoSlot && !nodes.copies.test(to)) nodes.add_link_to(to);
+    }
+  }
+}
+
 std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
   Reader reader(file, path);
   const Header header = reader.header();
@@ -295,6 +335,7 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
   }
   const std::byte* from = upper.data();  // of the links of the next upper level
   for (Slot slot = 0; slot < slots; ++slot) {
+    const bool here = marked(present, slot);
     for (std::size_t l = 0; l <= nodes.level(slot); ++l) {
       const std::span<Slot> links = nodes.links(slot, l);
       if (l > 0) {
@@ -314,13 +355,13 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
           reader.corrupt(format::kHeaderBytes, "node " + std::to_string(slot) + " links to node " +
                                                    std::to_string(to) + ", which is not there");
         }
-        if (l == 0 && !nodes.copies.test(slot) && !nodes.copies.test(to)) nodes.add_link_to(to);
+        if (l == 0 && here && !nodes.copies.test(slot) && !nodes.copies.test(to)) nodes.add_link_to(to);
       }
     }
   }
   impl.used.store(header.slots, std::memory_order_release);
   for (Slot slot = 0; slot < (slots + 63) / 64 * 64; ++slot) {
-    if ((std::to_integer<unsigned>(present[slot / 8]) >> (slot % 8) & 1U) == 0) continue;
+    if (!marked(present, slot)) continue;
     if (slot >= slots) reader.corrupt(present_at, "a slot beyond the last is marked as there");
     nodes.present.set(slot);
     if (!nodes.copies.test(slot)) nodes.linked.set(slot);
@@ -347,6 +388,7 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
   }
   impl.youngest.store(header.youngest, std::memory_order_relaxed);
   impl.entry.store(entry.packed(), std::memory_order_release);
+  if (!impl.retired.empty()) impl.drop_stale_links();
   return graph;
 }
 
