@@ -244,9 +244,20 @@ def test_without_its_rows_a_checkpoint_is_named_by_the_catalog(built: Built, mis
     assert held_by(built.folder) == built.held
 
 
+def test_what_neither_rows_nor_catalog_name_comes_back_from_the_log(built: Built) -> None:
+    flip(next(built.folder.glob("hot-*.rows")), 60)
+    (built.folder / "catalog.sqlite").unlink()
+    report = repaired(built)
+    assert (report.gone, report.unnamed, report.texts_lost) == ([], 0, [])
+    assert held_by(built.folder) == built.held
+
+
 def test_vectors_whose_ids_are_lost_are_counted(built: Built) -> None:
     flip(next(built.folder.glob("hot-*.rows")), 60)
     (built.folder / "catalog.sqlite").unlink()
+    for file in built.segment.parent.glob("0*.wal"):
+        if file != built.segment:
+            file.unlink()
     report = repaired(built)
     held = held_by(built.folder)
     assert held.keys() == {f"late-{row}" for row in range(20)} | {"early-5"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import engram
-from engram.repair import repair
+from engram.repair import RepairReport, repair
 
 COUNT, DIM = 120, 16
 HOT, WARM, COLD = 0, 1, 2
@@ -114,6 +114,17 @@ def test_without_manifest_segments_are_found_and_forgotten_memories_stay_so(fold
     check_holds(folder, expected())
 
 
+def test_without_manifest_and_log_memories_are_in_their_segments(folder: Path) -> None:
+    with engram.open(folder, config=engram.Config(migration_interval=None)) as store:
+        store.checkpoint()  # those in segments are in the graph no more
+    (folder / "manifest").unlink()
+    for file in (folder / "wal").iterdir():
+        file.unlink()
+    report = repair(folder)
+    assert report.gone == []
+    check_holds(folder, expected())
+
+
 def test_without_the_file_of_dead_rows_the_catalog_tells_what_is_current(folder: Path) -> None:
     (dead,) = folder.glob("tiers-*.dead")
     dead.unlink()
@@ -128,3 +139,69 @@ def test_a_lost_catalog_is_noticed_though_the_log_is_whole(folder: Path) -> None
         engram.open(folder, read_only=True)
     assert repair(folder).damaged
     check_holds(folder, expected())  # the log has the texts still
+
+
+def forget_with_an_old_catalog(path: Path, openings: int) -> dict[str, int]:
+    """Forgets and replaces memories, takes a checkpoint, and puts the catalog back to what it was before.
+
+    So SQLite reads one whose -wal is damaged half way: without a word, up to there.
+
+    Returns
+    -------
+    dict
+        What the store holds.
+    """
+    before = (path / "catalog.sqlite").read_bytes()
+    config = engram.Config(migration_interval=None, checkpoint_bytes=None)
+    for opening in range(openings):  # each but the last begins a segment of the log that a checkpoint drops
+        with engram.open(path, fsync="never", config=config) as store:
+            if opening == 0:
+                for n in (5, 50, 90):
+                    store.forget(f"m{n}")
+                store.store("m51", vector_of(1051), content="new")
+            store.wait_indexed()
+            store.checkpoint()
+    for file in path.glob("catalog.sqlite*"):
+        file.unlink()
+    (path / "catalog.sqlite").write_bytes(before)
+    return {**{id: n for id, n in expected().items() if id not in ("m5", "m50", "m90")}, "m51": 1051}
+
+
+def check_reported(path: Path, report: RepairReport, wanted: dict[str, int]) -> None:
+    """What is not as it was must be in the report."""
+    with engram.open(path, read_only=True) as store:
+        held = {id: memory.vector.tobytes() for id in store if (memory := store.get(id)) is not None}
+    missing = set(wanted) - set(held)
+    assert missing <= set(report.gone) or report.unreadable, f"{sorted(missing)} are gone without a word"
+    assert not set(report.gone) & set(held)
+    wrong = {id for id in held if id not in wanted or held[id] != vector_of(wanted[id]).tobytes()}
+    assert not wrong or report.unreadable, f"{sorted(wrong)} came back without a word"
+
+
+@pytest.mark.parametrize("openings", [1, 2, 3])
+def test_a_catalog_behind_the_checkpoint_brings_back_nothing_forgotten(folder: Path, openings: int) -> None:
+    wanted = forget_with_an_old_catalog(folder, openings)
+    with pytest.raises(engram.CorruptionError, match="catalog"):
+        engram.open(folder, read_only=True)
+    report = repair(folder)
+    assert (report.kept, report.gone, report.outdated) == (len(wanted), [], [])
+    assert report.end_unknown  # the catalog's end is lost, and with it how far the log went at least
+    check_reported(folder, report, wanted)
+    if not report.texts_lost:
+        check_holds(folder, wanted)
+
+
+@pytest.mark.parametrize("lost", ["manifest", "tiers-*.dead", "hot-*.rows", "hot-*.graph", "seg-*.warm"])
+@pytest.mark.parametrize("catalog", ["old", "missing"])
+@pytest.mark.parametrize("openings", [1, 2, 3])
+def test_whatever_else_is_lost_nothing_forgotten_comes_back_without_a_word(
+    folder: Path, openings: int, catalog: str, lost: str
+) -> None:
+    wanted = forget_with_an_old_catalog(folder, openings)
+    if catalog == "missing":
+        (folder / "catalog.sqlite").unlink()
+    for file in folder.glob(lost):
+        file.unlink()
+    report = repair(folder)
+    assert not report.lossless
+    check_reported(folder, report, wanted)

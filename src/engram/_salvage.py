@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from . import _native
 from ._errors import CorruptionError, DimensionMismatch, EngramError, InvalidInput, UnsupportedFormat
 from ._repair_report import RepairReport, Stretch
-from ._salvaged_tiers import SalvagedTiers
+from ._salvaged_tiers import SalvagedTiers, SegmentRow
 from .catalog import Row
 from .catalog_open import FILE_NAME
 from .catalog_salvage import SalvagedCatalog
@@ -56,6 +56,14 @@ class Checkpoint:
     rows: list[tuple[int, str, float]] | None = None  # (slot, id, confidence)
     lsn: int = 0  # everything below is in it; 0: unknown
 
+    @property
+    def whole(self) -> bool:
+        """Every memory of it can be read."""
+        if self.graph is None or self.rows is None:
+            return False
+        born = self.graph.slots()
+        return all(slot in born for slot, _, _ in self.rows)
+
 
 class Salvage:
     """One look at a damaged store under its lock: first which memories are kept, then the memories."""
@@ -67,8 +75,12 @@ class Salvage:
         try:
             self._manifest = self._read_manifest()
             self._checkpoint = self._find_checkpoint()
-            self._tiers = SalvagedTiers(folder, self._catalog, self.report.damage)
+            self._tiers = SalvagedTiers(folder, self.report.damage)
             self.dim, self.metric = self._kind(dim, metric)
+            self._lsn = self._checkpoint_lsn()
+            # Whether the catalog, or else the checkpoint and the segments, tell all that was current then.
+            self._catalog_knows = self._catalog.whole and self._catalog.applied >= self._lsn
+            self._tiers_know = self._tiers.whole and self._checkpoint.whole
             self._memories = self._in_checkpoint()
             self._memories.update(self._in_segments())
             self._base = self._base_lsn()
@@ -189,8 +201,18 @@ class Salvage:
         return {
             each.key: Stored(each.segment, each.row, each.id, each.confidence)
             for each in self._tiers.rows
-            if (each.segment.dim, each.segment.metric) == kind
+            if (each.segment.dim, each.segment.metric) == kind and self._may_be_current(each)
         }
+
+    def _may_be_current(self, row: SegmentRow) -> bool:
+        """Whether nothing below the checkpoint tells that it was replaced or forgotten."""
+        if not self._catalog.whole or row.key >= self._catalog.applied:
+            return not row.dead
+        if row.key not in self._catalog.keys:
+            return False
+        # The catalog has it, though it is dead: it has moved to where it may be lost; or the catalog is older
+        # than the checkpoint, and it was replaced or forgotten after that.
+        return not row.dead or self._catalog_knows or not self._tiers_know
 
     def _in_checkpoint(self) -> dict[int, Stored]:
         found, graph = self._checkpoint, self._checkpoint.graph
@@ -208,25 +230,36 @@ class Salvage:
         rows = self._catalog.read([key for key in slots if self._catalog.keys.get(key) is not None])
         return {key: Stored(graph, slots[key], row.id, row.confidence) for key, row in rows.items()}
 
+    def _checkpoint_lsn(self) -> int:
+        """The LSN of the checkpoint, or the least it can be."""
+        if self._checkpoint.lsn > 0 or self._checkpoint.graph is None:
+            return self._checkpoint.lsn
+        return max(self._checkpoint.graph.slots().values(), default=-1) + 1
+
     def _base_lsn(self) -> int:
-        """From where on the log's records count; those before are in the checkpoint."""
+        """From where on the log's records count; what those before did is known."""
         if self._checkpoint.graph is None:
             return 0
-        return self._checkpoint.lsn or max(self._checkpoint.graph.slots().values(), default=-1) + 1
+        if self._catalog_knows or self._tiers_know:
+            return self._lsn
+        return min(self._lsn, self._catalog.applied) if self._catalog.whole else 0
 
     # -- the log
 
     def _read_log(self) -> None:
         wanted = {key for key in self._memories if self._catalog.keys.get(key) is None}
-        damaged = {key for key, id in self._catalog.keys.items() if id is None}
+        nameless = {key for key, id in self._catalog.keys.items() if id is None} | self._nameless_vectors()
+        lost = self._catalog.keys.keys() - self._memories.keys() if self._catalog_knows else set()
 
         def see(entries: list[Any]) -> None:
             for key, is_store, id, _, content, metadata, confidence, created_at in entries:
                 if key in wanted and is_store:
                     self._texts[key] = Row(id, content, metadata, confidence, created_at)
-                if key in damaged:
+                if key in nameless:
                     self._seen.add(key)
-                if key < self._base:
+                if not is_store:
+                    self._forgotten[id] = key
+                if key < self._base and key not in lost:
                     continue
                 if key <= self._versions.get(id, -1):
                     continue  # a segment has that version, or a later one
@@ -234,7 +267,6 @@ class Salvage:
                     self._versions[id] = key
                 else:
                     self._versions.pop(id, None)
-                    self._forgotten[id] = key
 
         wal = self._folder / "wal"
         if not wal.is_dir():
@@ -256,31 +288,41 @@ class Salvage:
         report.kept = len(self._versions)
         if not catalog.whole and (self._checkpoint.lsn > 0 or (self._folder / FILE_NAME).exists()):
             report.damage.append(f"the catalog {self._folder / FILE_NAME} is damaged or missing")
+        # A catalog is never older than the checkpoint: one that is has lost its end.
         report.end_unknown = not self._ended or (
-            catalog.applied == 0 and (self._checkpoint.lsn > 0 or bool(report.damage))
+            catalog.applied < self._lsn or (catalog.applied == 0 and bool(report.damage))
         )
-        complete = catalog.whole and catalog.applied >= self._checkpoint.lsn
-        known = {id: key for key, id in sorted(catalog.keys.items()) if id is not None}
-        if not complete:
-            for _, id, _ in self._checkpoint.rows or ():
-                known.setdefault(id, self._checkpoint.lsn - 1)
         report.gone = sorted(
-            id for id, key in known.items() if id not in self._versions and self._forgotten.get(id, -1) < key
+            id
+            for id, key in self._known().items()
+            if id not in self._versions and self._forgotten.get(id, -1) < key
         )
-        report.unnamed = sum(
-            id is None and key not in self._memories and key not in self._seen
-            for key, id in catalog.keys.items()
-        )
-        if self._checkpoint.graph is not None and self._checkpoint.rows is None and not catalog.whole:
-            # Vectors whose ids neither the rows nor the catalog tell; some may have been replaced.
-            report.unnamed += len(set(self._checkpoint.graph.slots().values()) - self._memories.keys())
+        nameless = {key for key, id in catalog.keys.items() if id is None} | self._nameless_vectors()
+        report.unnamed = len(nameless - self._memories.keys() - self._seen)
         kept = {key: id for id, key in self._versions.items()}
         report.texts_lost = sorted(
             kept[key]
             for key in self._memories
             if key in kept and catalog.keys.get(key) is None and key not in self._texts
         )
-        if complete:
+        if self._catalog_knows:
             report.outdated = sorted(
                 id for key, id in kept.items() if key < catalog.applied and key not in catalog.keys
             )
+
+    def _known(self) -> dict[str, int]:
+        """The ids that were current at the checkpoint or since, as far as that is told; and their keys."""
+        known = {id: key for key, id in sorted(self._catalog.keys.items()) if id is not None}
+        if self._catalog_knows:
+            return known
+        if self._tiers_know:  # what they do not hold was forgotten before the checkpoint
+            known = {id: key for id, key in known.items() if key >= self._lsn}
+        for _, id, _ in self._checkpoint.rows or ():
+            known.setdefault(id, self._lsn - 1)
+        return known
+
+    def _nameless_vectors(self) -> set[int]:
+        """The keys of vectors whose ids neither rows nor catalog tell; some may have been replaced."""
+        if self._checkpoint.graph is None or self._checkpoint.rows is not None or self._catalog_knows:
+            return set()
+        return set(self._checkpoint.graph.slots().values()) - self._memories.keys()

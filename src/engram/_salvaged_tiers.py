@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 from . import _native
 from ._errors import CorruptionError, EngramError, UnsupportedFormat
-from .catalog_salvage import SalvagedCatalog
 
 
 class SegmentRow(NamedTuple):
@@ -20,22 +19,24 @@ class SegmentRow(NamedTuple):
     key: int
     id: str
     confidence: float
+    dead: bool  # replaced, forgotten or moved, as the file of dead rows has it
 
 
 class SalvagedTiers:
-    """The rows of all segments that may be current, each whole.
+    """The rows of all segments, each whole.
 
     Attributes
     ----------
     rows : in no order; of one key there may be several, all alike
     kind : the dimension and metric of the first segment that can be read
+    whole : no row is missing, and which are dead is known
     """
 
-    def __init__(self, folder: Path, catalog: SalvagedCatalog, damage: list[str]) -> None:
+    def __init__(self, folder: Path, damage: list[str]) -> None:
         self._folder = folder
-        self._catalog = catalog
         self._damage = damage
         self.kind: tuple[int, str] | None = None
+        self.whole = True
         self.rows: list[SegmentRow] = []
         segments, dead_file = self._files()
         dead = self._dead_rows(dead_file)
@@ -45,13 +46,19 @@ class SalvagedTiers:
     def _files(self) -> tuple[list[tuple[int, Path]], Path | None]:
         """The segments by number, and the file of their dead rows, as the manifest names them or else all."""
         try:
-            segments, dead = _native.tier_files(self._folder)
-            return [(n, self._folder / name) for n, name in segments], self._folder / dead if dead else None
-        except CorruptionError:  # said already: the manifest
-            found = [
-                (each, re.fullmatch(r"seg-(\d+)\.(warm|cold)", each.name)) for each in self._folder.iterdir()
-            ]
-            return sorted((int(name[1]), file) for file, name in found if name), None
+            if (self._folder / "manifest").exists():
+                segments, dead = _native.tier_files(self._folder)
+                return [
+                    (n, self._folder / name) for n, name in segments
+                ], self._folder / dead if dead else None
+        except CorruptionError:
+            pass  # said already: the manifest
+        names = [
+            (each, re.fullmatch(r"seg-(\d+)\.(warm|cold)", each.name)) for each in self._folder.iterdir()
+        ]
+        found = sorted((int(name[1]), file) for file, name in names if name)
+        self.whole = not found
+        return found, None
 
     def _dead_rows(self, file: Path | None) -> dict[int, bytes]:
         if file is None:
@@ -62,6 +69,7 @@ class SalvagedTiers:
             raise
         except EngramError as error:
             self._damage.append(str(error))
+            self.whole = False
             return {}
 
     def _read(self, file: Path, dead: bytes) -> Iterator[SegmentRow]:
@@ -71,22 +79,17 @@ class SalvagedTiers:
             raise
         except EngramError as error:
             self._damage.append(str(error) if file.exists() else f"the segment {file} is missing")
+            self.whole = False
             return
         self.kind = self.kind or (segment.dim, segment.metric)
         readable = segment.rows()
         if len(readable) < len(segment):
+            self.whole = False
             self._damage.append(
                 f"{len(segment) - len(readable)} of {len(segment)} rows of {file} cannot be read"
             )
         for row, key, id, confidence in readable:
-            if self._may_be_current(key, _bit(dead, row)):
-                yield SegmentRow(segment, row, key, id, confidence)
-
-    def _may_be_current(self, key: int, dead: bool) -> bool:
-        """Whether that version was current when it was last written down."""
-        if self._catalog.whole and key < self._catalog.applied:
-            return key in self._catalog.keys
-        return not dead
+            yield SegmentRow(segment, row, key, id, confidence, _bit(dead, row))
 
 
 def _bit(bits: bytes, at: int) -> bool:
