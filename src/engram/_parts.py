@@ -128,8 +128,11 @@ def open_parts(
     parts = _put_together(native, catalog, config, path, read_only)
     try:
         _check_catalog(native, catalog, path)  # before the replay, which would lift it over what it lacks
+        before = catalog.applied
         native.recover(parts.indexer.drain)
         _check_agreement(native, catalog, path)
+        if path is not None and not read_only:
+            parts.checkpoints.sweep.arm(after_kill=catalog.applied > before > 0)
         if config.indexing == "async" and not read_only:
             parts.indexer.start()
         parts.prober.start()

@@ -7,7 +7,7 @@ that LSN makes it, so that replaying the log from there, or from anywhere below,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 CatalogRow = tuple[int, str, "str | None", "str | None", float, float]  # key, then the fields of Row
@@ -32,6 +32,12 @@ class Catalog(Protocol):
 
     def apply(self, rows: Iterable[CatalogRow], retired: Sequence[int], through: int) -> None:
         """Adds rows, drops retired keys and moves `applied`, all at once; nothing if it is there already."""
+
+    def key_pieces(self) -> Iterator[list[int]]:
+        """The keys of all rows, ascending, in pieces; rows that come or go meanwhile may be among them."""
+
+    def drop(self, keys: Sequence[int]) -> None:
+        """Drops rows that belong to no memory; `applied` stays."""
 
     def sync(self) -> None:
         """Waits until all that was applied is on stable storage."""
@@ -68,6 +74,13 @@ class RamCatalog:
             self._rows.pop(key, None)
         self._applied = through
 
+    def key_pieces(self) -> Iterator[list[int]]:
+        yield sorted(self._rows)
+
+    def drop(self, keys: Sequence[int]) -> None:
+        for key in keys:
+            self._rows.pop(key, None)
+
     def sync(self) -> None:
         pass
 
@@ -100,6 +113,15 @@ class LayeredCatalog:
         if through > self._above.applied:
             self._retired.update(retired)
             self._above.apply(rows, retired, through)
+
+    def key_pieces(self) -> Iterator[list[int]]:
+        for piece in self._below.key_pieces():
+            yield [key for key in piece if key not in self._retired]
+        yield from self._above.key_pieces()
+
+    def drop(self, keys: Sequence[int]) -> None:
+        self._retired.update(keys)
+        self._above.drop(keys)
 
     def sync(self) -> None:
         pass

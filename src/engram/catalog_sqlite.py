@@ -46,6 +46,7 @@ _PLACES = "(?,?,?,?,?,?,?)"
 _ROWS_PER_STATEMENT = 128
 _KEYS_PER_STATEMENT = 256
 _ROWS_CHECKED_AT_ONCE = 512  # by verify: a millisecond or two
+_KEYS_AT_ONCE = 2048  # the same
 
 _BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite opens
 
@@ -97,6 +98,18 @@ class SqliteCatalog:
                 _delete(writer, retired)
                 writer.execute("UPDATE applied SET lsn = ?, crc = ?", (through, _lsn_crc(through)))
             self._applied = through
+
+    def key_pieces(self) -> Iterator[list[int]]:
+        last = -1
+        while piece := self._keys_after(last):
+            yield piece
+            last = piece[-1]
+
+    def drop(self, keys: Sequence[int]) -> None:
+        with self._writing, self._mapped():
+            self._refuse_if_closed()
+            with self._transaction() as writer:
+                _delete(writer, keys)
 
     def sync(self) -> None:
         with self._writing, self._mapped():
@@ -238,6 +251,13 @@ class SqliteCatalog:
         if len(found) != 1 or not isinstance(found[0][0], int) or _lsn_crc(found[0][0]) != found[0][1]:
             raise self._damaged("how much of the log it has applied cannot be read")
         return int(found[0][0])
+
+    def _keys_after(self, last: int) -> list[int]:
+        with self._mapped(), self._reader() as reader:
+            found = reader.execute(
+                f"SELECT key FROM memories WHERE key > ? ORDER BY key LIMIT {_KEYS_AT_ONCE}", (last,)
+            ).fetchall()
+        return [key for (key,) in found]
 
     def _checked(self, found: tuple[Any, ...]) -> Row:
         *fields, crc = found

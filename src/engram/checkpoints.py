@@ -9,6 +9,7 @@ from . import _native
 from ._errors import EngramError
 from ._events import tell
 from .catalog import Catalog
+from .catalog_sweep import Sweep
 
 # What a close leaves to be replayed: about a tenth of a second of the next open.
 CLOSE_BYTES = 1 << 20
@@ -24,6 +25,7 @@ class Checkpoints:
     def __init__(self, store: _native.Store, catalog: Catalog, log_bytes: int | None) -> None:
         self._store = store
         self._catalog = catalog
+        self.sweep = Sweep(store, catalog)
         self._log_bytes = log_bytes
         self.came_up = (
             False  # whether memories did to the hot tier since: until then they are read from below
@@ -36,6 +38,7 @@ class Checkpoints:
 
     def take(self) -> int:
         begin = time.monotonic()
+        self.sweep.run()
         self._catalog.sync()
         self.came_up = False
         lsn = self._store.checkpoint()

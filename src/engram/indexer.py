@@ -140,6 +140,7 @@ class Indexer:
         try:
             with self.paused():
                 self._checkpoints.take_at_close()
+                self._checkpoints.sweep.run_after_kill()
         except Exception as error:
             self._report(error)
 
@@ -225,6 +226,8 @@ class Indexer:
             if idle or (self._commit_by and (now >= self._commit_by or self._store.commit_due)):
                 self._commit()
                 self._checkpoints.take_if_due()
+            if idle:
+                self._checkpoints.sweep.run_after_kill()
 
     # -- inside; `_working` is held, but by the thread while it waits for work
 

@@ -10,6 +10,7 @@ from . import _native
 from ._breath import breathe
 from ._errors import CorruptionError
 from .catalog import Catalog
+from .catalog_sweep import rows_of_no_memory
 
 _AT_ONCE = 256
 
@@ -22,11 +23,14 @@ class Verification:
     ----------
     memories : memories the store holds
     catalog_rows : rows of the catalog, each with the right checksum
+    rows_of_no_memory : of them, those that a kill has left; the next checkpoint takes them away. (Also such
+        as are about to go, when others store meanwhile.)
     native : what the native store checked, by name
     """
 
     memories: int
     catalog_rows: int
+    rows_of_no_memory: int
     native: dict[str, int]
 
 
@@ -38,7 +42,8 @@ def verify_parts(native: _native.Store, catalog: Catalog, path: Path | None) -> 
     for at in range(0, len(ids), _AT_ONCE):
         breathe()
         _check_known(native, catalog, ids[at : at + _AT_ONCE], path)
-    return Verification(len(ids), rows, checked)
+    left = sum(len(piece) for piece in rows_of_no_memory(native, catalog))
+    return Verification(len(ids), rows, left, checked)
 
 
 def _check_known(native: _native.Store, catalog: Catalog, ids: Sequence[str], path: Path | None) -> None:

@@ -143,6 +143,11 @@ def verify(path: StorePath, json: AsJson = False) -> None:
         output.print_json({"ok": True, **checked})
     else:
         output.console.print(f"{path} is sound: {checked['memories']:,} memories.", highlight=False)
+        if left := checked["rows_of_no_memory"]:
+            output.console.print(
+                f"A kill left {left:,} rows of no memory in its catalog; the next checkpoint drops them.",
+                highlight=False,
+            )
 
 
 @app.command()
