@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import io
 import json
@@ -339,6 +340,17 @@ def test_a_script_gets_errors_as_json(tmp_path: Path, command: str) -> None:
     told = answer(command, tmp_path / "missing", *more.get(command, []), code=2)
     assert (told["ok"], told["kind"]) == (False, "InvalidInput")
     assert "missing" in told["error"]
+
+
+def test_a_script_is_told_that_the_disk_is_full(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (store / "manifest").unlink()
+    monkeypatch.setattr("shutil.copyfile", full)
+    told = answer("repair", store, code=3)
+    assert (told["ok"], told["kind"]) == (False, "OutOfSpace")
+    assert "free some space" in told["error"]
 
 
 def test_what_repairs_put_aside_is_told_apart(store: Path) -> None:

@@ -6,6 +6,7 @@ synced any subset reaches the disk, each whole or not at all.
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ import pytest
 
 import engram
 from engram import _exchange, _native
+from engram.catalog_salvage import SalvagedCatalog
 from engram.repair import repair
 
 DIM = 4
@@ -205,3 +207,56 @@ def test_a_full_disk_while_the_new_store_is_built_leaves_the_old_one(
     assert stores == 4
     assert files() == before
     check_whole(folder, held)
+
+
+@pytest.mark.parametrize("call", ["shutil.copyfile", "engram._native.sync_file", "engram._native.rename"])
+def test_a_full_disk_is_told_as_such_wherever_it_shows(
+    damaged: tuple[Path, Held], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    folder, held = damaged
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(call, full)
+        with pytest.raises(engram.OutOfSpace, match="free some space") as raised:
+            repair(folder)
+    assert str(folder) in str(raised.value)
+    assert not (folder / "repair.tmp").exists()
+    check_whole(folder, held)
+
+
+def test_what_the_system_refuses_is_an_error_of_engrams(
+    damaged: tuple[Path, Held], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, held = damaged
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.copyfile", refuse)
+        with pytest.raises(engram.EngramError, match="cannot be repaired"):
+            repair(folder)
+    check_whole(folder, held)
+
+
+def test_the_catalog_of_a_killed_store_is_read_without_a_file_more(folder: Path, tmp_path: Path) -> None:
+    with engram.open(folder, DIM) as store:
+        store.store("id", np.ones(DIM), content="text")
+        store.wait_indexed()
+        store.checkpoint()  # with it the catalog has all
+        left = tmp_path / "left"
+        left.mkdir()
+        for name in ("catalog.sqlite", "catalog.sqlite-wal"):
+            shutil.copyfile(folder / name, left / name)
+    catalog = SalvagedCatalog(left / "catalog.sqlite", tmp_path / "copy")
+    try:
+        assert (catalog.whole, list(catalog.keys.values())) == (True, ["id"])
+        assert {file.name for file in (tmp_path / "copy").iterdir()} == {
+            "catalog.sqlite",
+            "catalog.sqlite-wal",
+        }
+    finally:
+        catalog.close()

@@ -39,6 +39,8 @@ class SalvagedCatalog:
                 shutil.copyfile(each, copy / each.name)
         self._connection = sqlite3.connect(copy / file.name, isolation_level=None)
         self._connection.text_factory = bytes
+        # So SQLite keeps its index of the -wal in memory: in a file of a full disk it would look like damage.
+        self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         with contextlib.suppress(sqlite3.Error):
             self.applied = self._read_applied()
         self.whole = self._scan(ascending=True) and self.applied > 0 and self._is_sound()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from . import _exchange, _native
 from ._checks import check_int, check_word
-from ._errors import CorruptionError, EngramError, InvalidInput
+from ._errors import CorruptionError, EngramError, InvalidInput, OutOfSpace
 from ._repair_report import RepairReport, Stretch
 from ._salvage import Piece, Salvage
 from .catalog_open import FILE_NAME
@@ -41,13 +43,44 @@ def repair(
         Somebody has it open.
     InvalidInput
         It is no store, or dim and metric are needed or are wrong.
+    OutOfSpace
+        There is no room for the new store; the old one is as it was.
     """
     folder = Path(path).absolute()
     if dim is not None:
         dim = check_int("dim", dim, 1, MAX_DIM)
     if metric is not None:
         check_word("metric", metric, ("cosine", "l2", "ip"))
-    _check_is_store(folder)
+    with _told(folder):
+        _check_is_store(folder)
+        return _finish_begun(folder) or _repair(folder, dim, metric)
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Tells of a full disk what a repair needs, and of what the system refuses as an error of Engram's."""
+    try:
+        yield
+    except (OSError, EngramError) as error:
+        if _is_of_a_full_disk(error):
+            raise OutOfSpace(
+                f"no room to repair {folder}, of which nothing is lost by that: free some space, as much as the "
+                f"store takes, and run `engram repair` again ({error})"
+            ) from error
+        if isinstance(error, OSError):
+            raise EngramError(f"{folder} cannot be repaired: {error}") from error
+        raise
+
+
+def _is_of_a_full_disk(error: Exception) -> bool:
+    codes = (errno.ENOSPC, errno.EDQUOT)
+    if isinstance(error, OSError):
+        return error.errno in codes
+    return isinstance(error, OutOfSpace) or any(os.strerror(code) in str(error) for code in codes)
+
+
+def _finish_begun(folder: Path) -> RepairReport | None:
+    """Finishes a repair whose exchange of files had begun; removes what an earlier one has left."""
     lock = _native.FolderLock(folder)
     try:
         if _exchange.is_under_way(folder):
@@ -55,8 +88,12 @@ def repair(
             report.finished = True
             return report
         _exchange.clear(folder)
+        return None
     finally:
         lock.release()
+
+
+def _repair(folder: Path, dim: int | None, metric: str | None) -> RepairReport:
     damage = _find_damage(folder)
     if damage is None:
         return RepairReport(kept=_count(folder))

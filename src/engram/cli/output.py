@@ -40,7 +40,9 @@ def told_as(json: bool) -> Iterator[None]:
     """Prints an error as one JSON object, too, if a script is to read it."""
     try:
         yield
-    except EngramError as error:
+    except BrokenPipeError:  # nobody reads any more
+        raise
+    except (EngramError, OSError) as error:
         if json:
             print_json(describe_error(error))
         raise
