@@ -342,6 +342,28 @@ def test_a_script_gets_errors_as_json(tmp_path: Path, command: str) -> None:
     assert "missing" in told["error"]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["verify"], "PATH"),
+        (["verify", "{store}", "--bogus"], "--bogus"),
+        (["repair", "{store}", "--dim", "x"], "x"),
+        (["--bogus"], "--bogus"),
+        (["nonsense"], "nonsense"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, list) else "",
+)
+def test_a_script_gets_wrong_words_as_json(store: Path, words: list[str], said: str) -> None:
+    told = answer(*(word.format(store=store) for word in words), code=2)
+    assert (told["ok"], told["kind"]) == (False, "UsageError")
+    assert said in told["error"]
+
+
+def test_what_follows_two_dashes_asks_for_no_json(store: Path) -> None:
+    done = run("verify", "--bogus", "--", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 def test_a_script_is_told_that_the_disk_is_full(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -64,8 +64,8 @@ def _told(folder: Path) -> Iterator[None]:
     except (OSError, EngramError) as error:
         if _is_of_a_full_disk(error):
             raise OutOfSpace(
-                f"no room to repair {folder}, of which nothing is lost by that: free some space, as much as the "
-                f"store takes, and run `engram repair` again ({error})"
+                f"no room to repair {folder}, of which nothing is lost by that: free some space, as much "
+                f"as the store takes, and run `engram repair` again ({error})"
             ) from error
         if isinstance(error, OSError):
             raise EngramError(f"{folder} cannot be repaired: {error}") from error

@@ -24,21 +24,35 @@ from engram.store import MemoryStore
 from . import embedder_choice, output
 from .importing import import_file
 
+# Typer brings its own click, or takes the one that is installed; of either it exports this alone.
+_UsageError: Any = typer.BadParameter.__base__
+
 
 class ReaderGone(Exception):
     """Nobody reads the output any more."""
 
 
 class _Commands(TyperGroup):
-    """Typer and rich would end with 1 when a pipe breaks, which stands for damage."""
+    """What Typer leaves open: a pipe that breaks would end with 1, a wrong word would be no JSON."""
 
-    def make_context(self, *arguments: Any, **named: Any) -> Any:
-        with _pipe():  # --help prints here
-            return super().make_context(*arguments, **named)
+    def make_context(self, info_name: str | None, args: list[str], *more: Any, **named: Any) -> Any:
+        self._json = "--json" in args[: args.index("--") if "--" in args else None]
+        with _pipe(), self._told():  # --help prints here
+            return super().make_context(info_name, args, *more, **named)
 
     def invoke(self, context: Any) -> Any:
-        with _pipe():
+        with _pipe(), self._told():
             return super().invoke(context)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Prints what is wrong with the words of the command as JSON, too, if a script is to read it."""
+        try:
+            yield
+        except _UsageError as error:
+            if self._json:
+                output.print_json({"ok": False, "error": error.format_message(), "kind": "UsageError"})
+            raise
 
 
 @contextmanager
