@@ -347,7 +347,7 @@ def test_a_script_gets_errors_as_json(tmp_path: Path, command: str) -> None:
     [
         (["verify"], "PATH"),
         (["verify", "{store}", "--bogus"], "--bogus"),
-        (["repair", "{store}", "--dim", "x"], "x"),
+        (["repair", "{store}", "--dim", "x"], "--dim"),
         (["--bogus"], "--bogus"),
         (["nonsense"], "nonsense"),
     ],
