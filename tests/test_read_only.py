@@ -180,3 +180,16 @@ def test_reading_what_is_no_store_creates_none(tmp_path: Path) -> None:
         with pytest.raises(engram.InvalidInput, match="not an Engram store"):
             engram.open(path, 4, read_only=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_store_without_its_lock_file_says_who_makes_it_anew(folder: Path) -> None:
+    closed(folder)
+    (folder / "lock").unlink()
+
+    with pytest.raises(engram.EngramError, match="lock is missing: open the store for writing once"):
+        engram.open(folder, read_only=True)
+
+    assert not (folder / "lock").exists()
+    engram.open(folder).close()
+    with engram.open(folder, read_only=True) as store:
+        assert len(store) > 0

@@ -20,6 +20,18 @@ std::string holder(const File& file) {
   return std::string(read.substr(0, read.find_first_not_of("0123456789")));
 }
 
+// A reader makes no file: where there is none, it can only say who would.
+std::unique_ptr<File> open_lock(FileSystem& files, const Path& folder, LockMode mode) {
+  const Path path = lock_path(folder);
+  if (mode == LockMode::kShared && !files.exists(path)) {
+    throw IoError(
+        ENOENT, path.string(),
+        path.string() +
+            " is missing: open the store for writing once, which makes it anew, or run `engram repair`");
+  }
+  return files.open(path, mode == LockMode::kShared ? OpenMode::kRead : OpenMode::kOpenOrCreate);
+}
+
 void write_holder(File& file) {
   const std::string pid = std::to_string(::getpid()) + "\n";
   const std::array<Bytes, 1> parts{std::as_bytes(std::span(pid))};
@@ -30,8 +42,7 @@ void write_holder(File& file) {
 }  // namespace
 
 FolderLock::FolderLock(FileSystem& files, const Path& folder, LockMode mode)
-    : file_(files.open(lock_path(folder),
-                       mode == LockMode::kShared ? OpenMode::kRead : OpenMode::kOpenOrCreate)) {
+    : file_(open_lock(files, folder, mode)) {
   if (!file_->try_lock(mode)) {
     // Whoever lets a shared lock in is a reader, and readers leave no name.
     if (mode == LockMode::kExclusive && file_->try_lock(LockMode::kShared)) {
