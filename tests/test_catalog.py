@@ -264,3 +264,18 @@ def test_a_header_that_names_no_format_of_sqlite_is_damage(folder: Path, read_on
 
     with pytest.raises(engram.CorruptionError, match=r"catalog\.sqlite"):
         engram.open(folder, read_only=read_only)
+
+
+def test_a_catalog_beyond_the_end_of_the_log_is_refused_with_the_remedy(folder: Path, tmp_path: Path) -> None:
+    with engram.open(folder, 8) as store:
+        store.store("a", np.ones(8))
+    shutil.copytree(folder / "wal", tmp_path / "wal")
+    with engram.open(folder) as store:
+        store.store("b", np.ones(8))
+    shutil.rmtree(folder / "wal")
+    shutil.copytree(tmp_path / "wal", folder / "wal")
+
+    with pytest.raises(engram.CorruptionError, match=r"the log ends at .* run `engram repair`") as refused:
+        engram.open(folder)
+
+    assert (refused.value.file, refused.value.offset) == (str(folder), 0), "no byte of a file: an LSN is none"

@@ -188,7 +188,7 @@ def _check_agreement(native: _native.Store, catalog: Catalog, path: Path | None)
     if catalog.applied > native.end_lsn:
         raise CorruptionError(
             f"the catalog in {path} has applied the log up to {catalog.applied}, but the log ends at "
-            f"{native.end_lsn}: a part of the log is lost, or the catalog belongs to another store",
+            f"{native.end_lsn}: a part of the log is lost, or the catalog belongs to another store; restore "
+            "the folder, or run `engram repair` to keep what can be kept",
             str(path),
-            native.end_lsn,
         )
