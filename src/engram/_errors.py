@@ -51,7 +51,7 @@ class DurabilityError(EngramError):
 
 
 class OutOfSpace(EngramError):
-    """No room on the disk for the next piece of the log; nothing was written, free some space and go on."""
+    """No room on the disk: nothing has changed and nothing is lost, free some space and go on."""
 
 
 class CorruptionError(EngramError):

@@ -9,7 +9,9 @@ Readers borrow connections of their own from a pool and, in WAL mode, never wait
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import os
 import shutil
 import sqlite3
 import struct
@@ -52,6 +54,10 @@ _BESIDE = ("", "-wal", "-shm", "-journal")  # what SQLite opens
 
 # In what SQLite calls an error of the operation: a table that is gone, a schema or header it cannot read.
 _SIGNS_OF_DAMAGE = ("no such", "malformed", "unsupported file format")
+
+# What SQLite says where it could not make or lengthen the files beside its own, for want of room or not.
+_SIGNS_OF_NO_ROOM = ("disk I/O error", "unable to open database file")
+_LITTLE_ROOM = 1 << 16  # bytes; it asks for 32 KiB at once
 
 _LSN = struct.Struct("<q")
 
@@ -281,14 +287,26 @@ class SqliteCatalog:
             str(self._file),
         )
 
+    def _no_room(self, what: str) -> OutOfSpace:
+        return OutOfSpace(
+            f"no room for the catalog {self._file} ({what}); nothing was lost: free some space and try again"
+        )
+
+    def _is_disk_full(self) -> bool:
+        try:
+            disk = os.statvfs(self._file.parent)
+        except OSError:
+            return False
+        return disk.f_bavail * disk.f_frsize < _LITTLE_ROOM or (disk.f_files > 0 and disk.f_favail == 0)
+
     @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.OperationalError as error:
             text = str(error)
-            if "full" in text:
-                raise OutOfSpace(f"no room for the catalog {self._file} ({text}); free some space") from error
+            if "full" in text or (any(sign in text for sign in _SIGNS_OF_NO_ROOM) and self._is_disk_full()):
+                raise self._no_room(text) from error
             if any(sign in text for sign in _SIGNS_OF_DAMAGE):
                 raise self._damaged(text) from error
             raise EngramError(f"the catalog {self._file} cannot be used: {text}") from error
@@ -298,6 +316,8 @@ class SqliteCatalog:
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # SQLite quotes what is damaged
             raise self._damaged(str(error)) from error
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._no_room(str(error)) from error
             raise EngramError(f"the catalog {self._file} cannot be read: {error}") from error
 
 

@@ -54,6 +54,8 @@ def open(
         Another process writes to it.
     CorruptionError, UnsupportedFormat
         It cannot be read.
+    OutOfSpace
+        The disk is full; what is there stays as it is.
     InvalidInput (DimensionMismatch)
         The folder holds something else, or a store of another dimension or metric.
     """

@@ -1,4 +1,6 @@
+#include <cerrno>
 #include <span>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -35,6 +37,16 @@ void raise_corruption(const CorruptionError& error) {
   PyErr_SetObject(error_class("CorruptionError").ptr(), raised.ptr());
 }
 
+// Where nothing above had more to say of a full disk: a file that is written whole and beside the one it
+// replaces, so that nothing has changed.
+void raise_io(const IoError& error) {
+  if (error.code == ENOSPC || error.code == EDQUOT) {
+    raise("OutOfSpace", OutOfSpace(std::string(error.what()) + "; free some space and try again"));
+  } else {
+    raise("EngramError", error);
+  }
+}
+
 void translate(std::exception_ptr pointer) {
   if (!pointer) return;
   try {
@@ -61,6 +73,8 @@ void translate(std::exception_ptr pointer) {
     raise("DurabilityError", error);
   } catch (const OutOfSpace& error) {
     raise("OutOfSpace", error);
+  } catch (const IoError& error) {
+    raise_io(error);
   } catch (const Error& error) {
     raise("EngramError", error);
   }
