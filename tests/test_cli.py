@@ -281,6 +281,8 @@ def test_texts_are_imported_and_recalled_with_wordllama(folder: Path, tmp_path: 
         (["import", "{store}", "missing.npy"], "missing.npy"),
         (["nonsense"], "nonsense"),
         (["stats"], "PATH"),
+        (["repair", ""], "PATH"),
+        (["repair", "{store}", "--dim", "9"], "4 dim"),
         (["demo", "--keep", "{store}/manifest"], "is a file"),
         (["recall", "{store}", "text", "--embedder", ".a:f"], "cannot be loaded"),
     ],

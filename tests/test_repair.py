@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -426,6 +427,23 @@ def test_what_is_no_store_is_not_repaired(tmp_path: Path) -> None:
         with pytest.raises(engram.InvalidInput, match="not an Engram store"):
             repair(path)
     assert [each.name for each in tmp_path.iterdir()] == ["letter.txt"]
+
+
+@pytest.mark.parametrize("path", ["", None, b"store", 5, "a\0b"])
+def test_what_names_no_folder_is_not_repaired(
+    built: Built, monkeypatch: pytest.MonkeyPatch, path: Any
+) -> None:
+    monkeypatch.chdir(built.folder)
+    with pytest.raises(engram.InvalidInput, match="give a str or a Path"):
+        repair(path)
+
+
+@pytest.mark.parametrize("other", [{"dim": DIM + 1}, {"metric": "cosine"}])
+def test_a_sound_store_of_another_kind_is_refused(built: Built, other: dict[str, Any]) -> None:
+    wanted = engram.DimensionMismatch if "dim" in other else engram.InvalidInput
+    with pytest.raises(wanted, match=r"4 dim|l2"):
+        repair(built.folder, **other)
+    assert not repair(built.folder, dim=DIM, metric="l2").damaged
 
 
 def run_command(folder: Path, *arguments: str, point: str | None = None) -> subprocess.CompletedProcess[str]:

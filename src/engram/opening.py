@@ -110,6 +110,11 @@ def _check_path(path: StrPath | None, read_only: bool) -> Path | None:
                 "a store in RAM (path=None) cannot be opened read-only: there is nothing to read"
             )
         return None
+    return check_folder(path)
+
+
+def check_folder(path: StrPath) -> Path:
+    """The folder that `path` names, absolute."""
     try:
         text = os.fspath(path)
     except TypeError as error:

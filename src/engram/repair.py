@@ -15,7 +15,7 @@ from ._errors import CorruptionError, EngramError, InvalidInput, OutOfSpace
 from ._repair_report import RepairReport, Stretch
 from ._salvage import Piece, Salvage
 from .catalog_open import FILE_NAME
-from .opening import MAX_DIM
+from .opening import MAX_DIM, check_folder
 from .opening import open as open_store
 from .store import MemoryStore
 
@@ -35,18 +35,20 @@ def repair(
     Parameters
     ----------
     path : the folder of the store
-    dim, metric : needed only when neither the manifest nor the checkpoint's graph can be read
+    dim, metric : needed only when neither the manifest nor the checkpoint's graph can be read; must be the
+        store's when it is known
 
     Raises
     ------
     StoreLocked
         Somebody has it open.
     InvalidInput
-        It is no store, or dim and metric are needed or are wrong.
+        It is no store, or dim and metric are needed or are wrong (a dim that is not the store's:
+        DimensionMismatch).
     OutOfSpace
         There is no room for the new store; the old one is as it was.
     """
-    folder = Path(path).absolute()
+    folder = check_folder(path)
     if dim is not None:
         dim = check_int("dim", dim, 1, MAX_DIM)
     if metric is not None:
@@ -94,7 +96,7 @@ def _finish_begun(folder: Path) -> RepairReport | None:
 
 
 def _repair(folder: Path, dim: int | None, metric: str | None) -> RepairReport:
-    damage = _find_damage(folder)
+    damage = _find_damage(folder, dim, metric)
     if damage is None:
         return RepairReport(kept=_count(folder))
     lock = _native.FolderLock(folder)
@@ -111,12 +113,12 @@ def _check_is_store(folder: Path) -> None:
         raise InvalidInput(f"{folder} is not an Engram store: there is nothing in it to repair")
 
 
-def _find_damage(folder: Path) -> str | None:
+def _find_damage(folder: Path, dim: int | None, metric: str | None) -> str | None:
     """What is damaged first; None: nothing."""
     if not (folder / "manifest").exists():
         return f"the manifest {folder / 'manifest'} is missing"
     try:
-        with open_store(folder, read_only=True) as store:
+        with open_store(folder, dim, metric=metric, read_only=True) as store:  # type: ignore[arg-type]
             store.verify()
     except CorruptionError as error:
         return str(error)

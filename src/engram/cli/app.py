@@ -78,8 +78,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _folder(path: str) -> Path:
+    if not path:  # of which Path would make the current folder
+        raise typer.BadParameter("it is empty; give the folder of a store")
+    return Path(path)
+
+
 StorePath = Annotated[
-    Path, typer.Argument(metavar="PATH", help="The folder of the store.", show_default=False)
+    Path, typer.Argument(metavar="PATH", help="The folder of the store.", show_default=False, parser=_folder)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")]
 EmbedderName = Annotated[
