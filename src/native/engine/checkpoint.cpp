@@ -53,16 +53,12 @@ RowColumns Store::rows_below(std::uint64_t lsn) const {
 
 // Where much has moved away the graph is written without the gaps that left: an open reads it faster, and
 // takes no RAM for them.
-void Store::write_hot(std::uint64_t generation, std::uint64_t lsn) {
+void Store::write_hot(std::uint64_t generation, std::uint64_t lsn, bool tidily) {
   const Path& folder = *options_.folder;
   ScratchMemory memory(files_, folder / ("moving-" + std::to_string(generation) + ".graph"));
   std::vector<hnsw::Slot> place;
   std::unique_ptr<hnsw::Graph> tidy;
-  if (graph_->slots() > kFewSlots &&
-      static_cast<double>(graph_->slots()) > kLoose * static_cast<double>(graph_->size())) {
-    retire_all_dead();
-    tidy = graph_->try_in_walk_order(place, &memory);
-  }
+  if (tidily) tidy = graph_->try_in_walk_order(place, &memory);
   RowColumns rows = rows_below(lsn);
   if (tidy != nullptr) {
     for (hnsw::Slot& slot : rows.slots) slot = place[slot];
@@ -84,11 +80,16 @@ std::uint64_t Store::checkpoint() {
     if (next.checkpoint_lsn == manifest_.checkpoint_lsn && promoted_.empty()) return next.checkpoint_lsn;
     next.generation = ++used_generation_;
     const Path& folder = *options_.folder;
+    const bool tidily = graph_->slots() > kFewSlots &&
+                        static_cast<double>(graph_->slots()) > kLoose * static_cast<double>(graph_->size());
+    // What leaves the graph is in no checkpoint any more. So it leaves before the sync, which what replaced
+    // it then is part of: a power cut must not take both.
+    if (tidily) retire_all_dead();
     // Of the rows of segments that died by now, some died by records that come after the checkpoint.
     std::uint64_t visible = 0;
     const std::vector<Tombstones> dead = tombstones_now(visible, {}, Promoted::kDead);
     if (visible > 0) log_->wait_durable(visible - 1, std::nullopt);
-    write_hot(next.generation, next.checkpoint_lsn);
+    write_hot(next.generation, next.checkpoint_lsn, tidily);
     next.tombstones = write_dead(dead);
     write_manifest(files_, folder, next);
     adopt_manifest(std::move(next));

@@ -239,7 +239,7 @@ class Store {
   void replay(const wal::Record& record, const std::function<void()>& step);
 
   RowColumns rows_below(std::uint64_t lsn) const;
-  void write_hot(std::uint64_t generation, std::uint64_t lsn);
+  void write_hot(std::uint64_t generation, std::uint64_t lsn, bool tidily);
   void adopt_manifest(Manifest next);
   void refuse_while_aside() const;
   void load_checkpoint();
