@@ -45,7 +45,7 @@ function(engram_room name)
     # PRE_TEST: asks the program for its tests when ctest runs, not while building, where neither `setarch`
     # (see the Makefile) nor the emulator of another processor may be around it.
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-                         PROPERTIES LABELS ${name} TIMEOUT 600)
+                         PROPERTIES LABELS ${name} TIMEOUT 3600)
   endif()
   # Built when asked for by name.
   if(ENGRAM_BUILD_TESTS AND benchmarks)
