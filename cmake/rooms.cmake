@@ -42,10 +42,15 @@ function(engram_room name)
   if(ENGRAM_BUILD_TESTS AND tests)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE engram_${name} engram_options GTest::gtest_main)
+    # A test that hangs ends soon enough to be named; every bit and every cut of the long form take longer.
+    set(seconds 600)
+    if(DEFINED ENV{ENGRAM_LONG_TESTS})
+      set(seconds 3600)
+    endif()
     # PRE_TEST: asks the program for its tests when ctest runs, not while building, where neither `setarch`
     # (see the Makefile) nor the emulator of another processor may be around it.
     gtest_discover_tests(${name}_test DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-                         PROPERTIES LABELS ${name} TIMEOUT 3600)
+                         PROPERTIES LABELS ${name} TIMEOUT ${seconds})
   endif()
   # Built when asked for by name.
   if(ENGRAM_BUILD_TESTS AND benchmarks)
