@@ -46,9 +46,10 @@ def _one(counted: Counters, population: Population, tier: Tier, answered: float)
 
 
 def _spread(activations: Any) -> dict[str, float] | None:
+    """Of an array that is needed for nothing else afterwards."""
     if not len(activations):
         return None
-    values = np.percentile(activations, list(_SPREAD.values()))
+    values = np.percentile(activations, list(_SPREAD.values()), overwrite_input=True)
     return {name: float(value) for name, value in zip(_SPREAD, values, strict=True)}
 
 

@@ -65,6 +65,11 @@ class ActivationPolicy:
 
     def plan(self, population: Population, budgets: TierBudgets) -> Plan:
         """Fills the hot tier with the liveliest, then the warm one; see `fill`."""
+        # Most memories are cold and faint, and stay so: columns of all of them would take more than the plan may.
+        concerned = (population.tier != Tier.COLD) | (population.activation >= self.hot_min)
+        return self._plan(population.at(np.flatnonzero(concerned)), budgets)
+
+    def _plan(self, population: Population, budgets: TierBudgets) -> Plan:
         lives = population.tier
         lively = population.activation >= self.hot_min
         hot = fill(population, Tier.HOT, lives == Tier.HOT, lively, budgets.hot)

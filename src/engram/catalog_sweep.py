@@ -30,7 +30,8 @@ def rows_of_no_memory(native: _native.Store, catalog: Catalog) -> Iterator[list[
     nobody knows whose it is.
     """
     # Without a lock, so that what moves just now may be missing: each that is gets looked up by its id.
-    present = np.sort(native.tier_table(0.0)["key"])
+    present = native.tier_table(0.0)["key"]
+    present.sort()
     for piece in catalog.key_pieces():
         breathe()
         if gone := _gone(native, catalog, _missing(piece, present)):

@@ -108,6 +108,11 @@ class Population:
     def __len__(self) -> int:
         return len(self.key)
 
+    def at(self, rows: NDArray[np.intp]) -> Population:
+        """Those at `rows` alone, in that order."""
+        columns = (self.key, self.tier, self.activation, self.age, self.bytes)
+        return Population(*(column[rows] for column in columns), self.hot_bytes)
+
     def bytes_in(self, tier: Tier) -> int:
         """What all memories of a tier take there."""
         return int(self.bytes[self.tier == tier].sum(dtype=np.int64))

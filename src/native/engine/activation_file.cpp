@@ -20,7 +20,7 @@ Path activation_path(const Path& folder) {
   return folder / "activation";
 }
 
-void write_activations(FileSystem& files, const Path& path, std::vector<KeyActivation>& all) {
+void write_activations(FileSystem& files, const Path& path, SystemVector<KeyActivation>& all) {
   std::sort(all.begin(), all.end(),
             [](const KeyActivation& a, const KeyActivation& b) { return a.key < b.key; });
   const Bytes body = std::as_bytes(std::span(all));

@@ -9,9 +9,9 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <vector>
 
 #include "base/file.h"
+#include "base/system_vector.h"
 #include "engine/activation.h"
 
 namespace engram::engine {
@@ -24,7 +24,7 @@ struct KeyActivation {
 Path activation_path(const Path& folder);
 
 // Sorts `all` by key and writes it.
-void write_activations(FileSystem& files, const Path& path, std::vector<KeyActivation>& all);
+void write_activations(FileSystem& files, const Path& path, SystemVector<KeyActivation>& all);
 
 // The file, mapped.
 class ActivationFile {

@@ -100,7 +100,7 @@ class Store::Cargo {
   }
 
   // Where each row of the sealed segment lay.
-  std::vector<Place> places_by_row(std::span<const std::uint64_t> keys) const {
+  SystemVector<Place> places_by_row(std::span<const std::uint64_t> keys) const {
     ScratchArray<KeyPlace> pairs(rows().size(), memory_.get());
     for (std::size_t i = 0; i < rows().size(); ++i) pairs.push_back({rows()[i].key, places_.all()[i]});
     const std::span<KeyPlace> by_key = pairs.all();
@@ -110,7 +110,7 @@ class Store::Cargo {
         std::adjacent_find(by_key.begin(), by_key.end(), same) != by_key.end()) {
       throw Error("a segment was given, or holds, two copies of one memory: this is a fault of Engram");
     }
-    std::vector<Place> places;
+    SystemVector<Place> places;
     places.reserve(keys.size());
     for (const std::uint64_t key : keys) {
       const auto at = std::lower_bound(by_key.begin(), by_key.end(), key,

@@ -9,8 +9,8 @@
 
 namespace engram::engine {
 
-std::vector<tier::Row> Store::rows_to_keep(const TierSegment& segment) const {
-  std::vector<tier::Row> rows;
+SystemVector<tier::Row> Store::rows_to_keep(const TierSegment& segment) const {
+  SystemVector<tier::Row> rows;
   const std::lock_guard indexing(index_mutex_);
   const std::shared_lock lock(table_mutex_);
   for (tier::Row row = 0; row < segment.keys.size(); ++row) {
@@ -64,7 +64,7 @@ void Store::rewrite(std::span<const std::shared_ptr<TierSegment>> leaving, Pace&
   std::vector<Arrival> arrivals;
   std::size_t rows = 0;
   std::size_t kept = 0;
-  std::vector<std::vector<tier::Row>> keep;
+  std::vector<SystemVector<tier::Row>> keep;
   for (const auto& segment : leaving) {
     rows += segment->live.rows();
     keep.push_back(rows_to_keep(*segment));

@@ -1,17 +1,20 @@
-// Which version of each id is current, and where it lives: one open-addressing table from a seeded 64-bit
-// hash of the id to its place, confirmed on the id that is kept there.
+// Which version of each id is current, and where it lives: from a seeded 64-bit hash of the id to its place,
+// confirmed on the id that is kept there. A large table is cut into parts by the first bits of the hash, so
+// that growing takes memory and time for one of them only, never for all ids at once.
 //
 // Thread-safety: none; Store guards it (many readers or one writer).
 //
 // Invariants:
 //  (1) A place appears at most once; an id has at most one place.
-//  (2) Once it has grown, 73 to 88 of 100 cells are in use: with its activation (8 bytes) and the bit that
+//  (2) Once it has grown, 73 to 88 of 100 cells of a part are in use: with its activation (8 bytes) and the
+//  bit that
 //      says whether it is dead, a memory takes at most 32 bytes of RAM to be found, whatever its tier.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
+#include <vector>
 
 #include "hnsw/graph.h"
 #include "hnsw/memory.h"
@@ -53,6 +56,63 @@ class Place {
   std::uint64_t bits_;
 };
 
+// The ids whose hashes begin with the same bits: an open-addressing table, probed linearly.
+class IdTablePart {
+ public:
+  struct Cell {
+    std::uint64_t hash;  // 0: free
+    Place place;
+    bool used() const { return hash != 0; }
+  };
+  static_assert(sizeof(Cell) == 16);
+
+  // With room for `ids`. The first `skipped_bits` of a hash are the same in all of them.
+  IdTablePart(std::size_t ids, unsigned skipped_bits);
+
+  // The cell of what is looked for, or the free cell where it would go.
+  template <class IsIt>
+  Cell& locate(std::uint64_t hash, IsIt& is_it) const {
+    std::size_t number = home(hash);
+    while (at(number).used() && !(at(number).hash == hash && is_it(at(number).place))) number = next(number);
+    return at(number);
+  }
+
+  // Adds what is not there.
+  void add(std::uint64_t hash, Place place);
+  void erase(Cell* found);
+  // Room for so many, so that adding them moves nothing.
+  void reserve(std::size_t ids);
+
+  std::size_t size() const { return size_; }
+  std::size_t cells() const { return count_; }
+  std::size_t memory_bytes() const { return memory_.size(); }
+
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    for (std::size_t i = 0; i < count_; ++i) {
+      if (at(i).used()) visit(at(i).hash, at(i).place);
+    }
+  }
+
+ private:
+  Cell& at(std::size_t number) const { return reinterpret_cast<Cell*>(memory_.data())[number]; }
+  // In the order of the hashes, so that a larger table is filled from front to back.
+  std::size_t home(std::uint64_t hash) const {
+    return static_cast<std::size_t>(static_cast<unsigned __int128>(hash << skipped_bits_) * count_ >> 64);
+  }
+  std::size_t next(std::size_t number) const { return number + 1 == count_ ? 0 : number + 1; }
+  std::size_t distance(std::size_t from, std::size_t to) const {
+    return to >= from ? to - from : to + count_ - from;
+  }
+  bool full(std::size_t ids) const { return ids * 8 > count_ * 7; }
+  void resize(std::size_t cells);
+
+  hnsw::Region memory_;    // straight from the system, so that what a table outgrows is given back
+  std::size_t count_ = 0;  // of cells
+  std::size_t size_ = 0;
+  unsigned skipped_bits_;
+};
+
 class IdTable {
  public:
   explicit IdTable(std::uint64_t seed);
@@ -63,7 +123,7 @@ class IdTable {
   // The place of the id that has this hash and of which is_it(place) says that it is kept there, or null.
   template <class IsIt>
   Place* find(std::uint64_t hash, IsIt&& is_it) {
-    Cell& cell = at(locate(hash, is_it));
+    IdTablePart::Cell& cell = parts_[part(hash)].locate(hash, is_it);
     return cell.used() ? &cell.place : nullptr;
   }
   template <class IsIt>
@@ -80,55 +140,30 @@ class IdTable {
 
   // Adds an id that is not in the table.
   void add(std::uint64_t hash, Place place);
-  // Room for so many ids, so that adding them moves nothing.
+  // Room for about so many ids: few of the parts grow while they are added.
   void reserve(std::size_t ids);
   // Removes the cell that `found`, a result of find(), points into.
   void erase(Place* found);
 
-  std::size_t size() const { return size_; }
-  std::size_t memory_bytes() const { return memory_.size(); }
+  std::size_t size() const;
+  std::size_t memory_bytes() const;
 
   // visit(hash, place) for every id.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    for (std::size_t i = 0; i < count_; ++i) {
-      if (at(i).used()) visit(at(i).hash, at(i).place);
-    }
+    for (const IdTablePart& part : parts_) part.for_each(visit);
   }
 
  private:
-  struct Cell {
-    std::uint64_t hash;  // 0: free
-    Place place;
-    bool used() const { return hash != 0; }
-  };
-  static_assert(sizeof(Cell) == 16);
-  static constexpr std::size_t kLeast = 64;
-
-  Cell& at(std::size_t number) const { return reinterpret_cast<Cell*>(memory_.data())[number]; }
-  // In the order of the hashes, so that a larger table is filled from front to back.
-  std::size_t home(std::uint64_t hash) const {
-    return static_cast<std::size_t>(static_cast<unsigned __int128>(hash) * count_ >> 64);
+  std::size_t part(std::uint64_t hash) const {
+    return bits_ == 0 ? 0 : static_cast<std::size_t>(hash >> (64 - bits_));
   }
-  std::size_t next(std::size_t number) const { return number + 1 == count_ ? 0 : number + 1; }
-  std::size_t distance(std::size_t from, std::size_t to) const {
-    return to >= from ? to - from : to + count_ - from;
-  }
-  bool full(std::size_t ids) const { return ids * 8 > count_ * 7; }
-  void resize(std::size_t cells);
-
-  // The cell of what is looked for, or the free cell where it would go.
-  template <class IsIt>
-  std::size_t locate(std::uint64_t hash, IsIt& is_it) const {
-    std::size_t number = home(hash);
-    while (at(number).used() && !(at(number).hash == hash && is_it(at(number).place))) number = next(number);
-    return number;
-  }
+  // Cuts the one table there is into parts with room for `ids` in all.
+  void split(std::size_t ids);
 
   std::uint64_t seed_;
-  hnsw::Region memory_;    // straight from the system, so that what a table outgrows is given back
-  std::size_t count_ = 0;  // of cells, probed linearly
-  std::size_t size_ = 0;
+  unsigned bits_ = 0;  // parts are told apart by so many first bits of the hash
+  std::vector<IdTablePart> parts_;
 };
 
 }  // namespace engram::engine

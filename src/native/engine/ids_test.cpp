@@ -98,5 +98,43 @@ TEST(IdTable, LeavesRoomForTheActivationWithin32BytesAMemoryAtEverySize) {
   EXPECT_LE(static_cast<double>(before) / 300'000 + kActivationAndDeadBit, 32);
 }
 
+TEST(IdTable, NeverGrowsByMuchAtOnceWhenItIsLarge) {
+  std::mt19937_64 random(11);
+  IdTable table(1);
+  std::size_t before = table.memory_bytes();
+  for (hnsw::Slot slot = 0; slot < 500'000; ++slot) {
+    table.add(random() | 1, Place::hot(slot));
+    const std::size_t now = table.memory_bytes();
+    if (slot > 200'000) {
+      ASSERT_LE(now - before, now / 64) << slot;
+    }
+    before = now;
+  }
+}
+
+TEST(IdTable, FindsTheSameAfterItIsCutIntoParts) {
+  std::mt19937_64 random(13);
+  IdTable table(1);
+  std::vector<std::uint64_t> hashes;
+  for (hnsw::Slot slot = 0; slot < 200'000; ++slot) {
+    hashes.push_back(random() | 1);
+    table.add(hashes.back(), Place::hot(slot));
+  }
+  for (hnsw::Slot slot = 0; slot < hashes.size(); slot += 2) {
+    table.erase(table.find(hashes[slot], Place::hot(slot)));
+  }
+  ASSERT_EQ(table.size(), hashes.size() / 2);
+  for (hnsw::Slot slot = 0; slot < hashes.size(); ++slot) {
+    const Place* found = table.find(hashes[slot], Place::hot(slot));
+    ASSERT_EQ(found != nullptr, slot % 2 == 1) << slot;
+  }
+  std::size_t visited = 0;
+  table.for_each([&](std::uint64_t hash, Place place) {
+    ASSERT_EQ(hash, hashes[place.slot()]);
+    ++visited;
+  });
+  EXPECT_EQ(visited, table.size());
+}
+
 }  // namespace
 }  // namespace engram::engine

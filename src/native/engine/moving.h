@@ -11,17 +11,18 @@
 #include <string>
 #include <vector>
 
+#include "base/system_vector.h"
 #include "engine/tiers.h"
 
 namespace engram::engine {
 
 // Every memory that is indexed, as parallel columns in no order.
 struct TierTable {
-  std::vector<std::uint64_t> keys;
-  std::vector<std::uint8_t> tiers;   // as Tier
-  std::vector<float> activations;    // as of the call
-  std::vector<float> idle;           // seconds since it was stored, recalled or got
-  std::vector<std::uint32_t> bytes;  // about what it takes in its tier: in RAM in the hot tier, else on disk
+  SystemVector<std::uint64_t> keys;
+  SystemVector<std::uint8_t> tiers;   // as Tier
+  SystemVector<float> activations;    // as of the call
+  SystemVector<float> idle;           // seconds since it was stored, recalled or got
+  SystemVector<std::uint32_t> bytes;  // about what it takes in its tier: in RAM in the hot tier, else on disk
 };
 
 struct MoveOptions {
@@ -53,7 +54,7 @@ struct CompactReport {
 // A segment that was sealed and is shown row by row, and where each of its rows lay until then.
 struct Arrival {
   std::shared_ptr<TierSegment> segment;
-  std::vector<Place> from;  // by row
+  SystemVector<Place> from;  // by row
 };
 
 // A memory on its way up into the graph.

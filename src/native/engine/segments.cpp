@@ -185,7 +185,7 @@ void Store::touch(SharedActivation& activation, double now) const {
 
 void Store::save_activations() const {
   if (!options_.folder || !touched_.exchange(false, std::memory_order_relaxed)) return;
-  std::vector<KeyActivation> all;
+  SystemVector<KeyActivation> all;
   {
     const std::shared_lock lock(table_mutex_);
     all.reserve(ids_->size());

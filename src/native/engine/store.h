@@ -280,7 +280,7 @@ class Store {
   Promotion read_for_promotion(Place from, const TierView& view) const;
   void promote(std::span<const Promotion> promotions, MoveReport& report);
   void show_promoted(const Promotion& promotion, hnsw::Slot slot, MoveReport& report);
-  std::vector<tier::Row> rows_to_keep(const TierSegment& segment) const;
+  SystemVector<tier::Row> rows_to_keep(const TierSegment& segment) const;
   std::vector<SegmentSize> segment_sizes(const TierView& view) const;
   void rewrite(std::span<const std::shared_ptr<TierSegment>> leaving, Pace& pace, CompactReport& report);
 

@@ -13,7 +13,7 @@ TierSegment::TierSegment(const SegmentName& its_name, std::unique_ptr<tier::Segm
       hashes(file->hashes()),
       youngest(keys.empty() ? 0 : *std::max_element(keys.begin(), keys.end())),
       live(file->rows(), begin),
-      activations(std::make_unique<SharedActivation[]>(file->rows())) {}
+      activations(file->rows()) {}
 
 std::size_t TierSegment::memory_bytes() const {
   return sizeof *this + file->memory_bytes() + live.memory_bytes() + file->rows() * sizeof(SharedActivation);

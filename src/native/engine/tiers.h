@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/system_vector.h"
 #include "engine/activation.h"
 #include "engine/ids.h"
 #include "engine/manifest.h"
@@ -43,8 +44,9 @@ struct TierSegment {
   const std::span<const std::uint64_t> hashes;
   const std::uint64_t youngest;  // the largest of the keys
   tier::LiveRows live;
-  const std::unique_ptr<SharedActivation[]> activations;  // by row
-  std::uint32_t index = 0;                                // guarded as Tiers is
+  mutable SystemVector<SharedActivation>
+      activations;          // by row, as many for as long as it lives; recalls touch them
+  std::uint32_t index = 0;  // guarded as Tiers is
 };
 
 struct TierView {

@@ -22,9 +22,9 @@ using Array = py::array_t<T, py::array::c_style>;
 
 // An array over the column itself, which it keeps.
 template <class T>
-py::array_t<T> array_of(std::vector<T>&& column) {
-  auto* const kept = std::make_unique<std::vector<T>>(std::move(column)).release();
-  const py::capsule owner(kept, [](void* held) { delete static_cast<std::vector<T>*>(held); });
+py::array_t<T> array_of(SystemVector<T>&& column) {
+  auto* const kept = std::make_unique<SystemVector<T>>(std::move(column)).release();
+  const py::capsule owner(kept, [](void* held) { delete static_cast<SystemVector<T>*>(held); });
   return py::array_t<T>(static_cast<py::ssize_t>(kept->size()), kept->data(), owner);
 }
 

@@ -92,7 +92,7 @@ class Clusterer {
   // Orders a group by choose(row, scratch), stable; returns how many chose each of `count`.
   template <class Choose>
   std::vector<std::size_t> distribute(Group group, std::size_t count, const Choose& choose) {
-    std::vector<std::uint32_t> chosen(group.size());
+    SystemVector<std::uint32_t> chosen(group.size());
     parallel_for(group.size(), kBlock, threads_, [&](std::size_t worker, std::size_t begin, std::size_t end) {
       std::vector<float> scratch;
       for (std::size_t i = begin; i < end; ++i)
@@ -103,7 +103,7 @@ class Clusterer {
     for (const std::uint32_t which : chosen) ++sizes[which];
     std::vector<std::size_t> next(count);
     std::exclusive_scan(sizes.begin(), sizes.end(), next.begin(), std::size_t{0});
-    std::vector<std::uint32_t> ordered(group.size());
+    SystemVector<std::uint32_t> ordered(group.size());
     for (std::size_t i = 0; i < group.size(); ++i) ordered[next[chosen[i]]++] = group[i];
     std::copy(ordered.begin(), ordered.end(), group.begin());
     return sizes;

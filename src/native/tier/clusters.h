@@ -12,14 +12,15 @@
 #include <span>
 #include <vector>
 
+#include "base/system_vector.h"
 #include "tier/types.h"
 
 namespace engram::tier {
 
 struct Clusters {
-  std::vector<std::uint32_t> order;  // the rows, list after list; neighbouring lists are near each other
-  std::vector<std::uint32_t> ends;   // where in `order` each list ends
-  std::vector<float> centroids;      // dim floats a list: the mean of its rows (of unit length under cosine)
+  SystemVector<std::uint32_t> order;  // the rows, list after list; neighbouring lists are near each other
+  std::vector<std::uint32_t> ends;    // where in `order` each list ends
+  SystemVector<float> centroids;      // dim floats a list: the mean of its rows (of unit length under cosine)
 };
 
 Clusters cluster(std::span<const RowIn> rows, const Shape& shape, std::size_t longest,

@@ -11,7 +11,7 @@ namespace {
 
 // Each row once, each list within its bounds, each centroid the mean of its rows.
 void expect_lists(const Clusters& lists, Memories& memories, std::size_t longest) {
-  std::vector<std::uint32_t> rows = lists.order;
+  SystemVector<std::uint32_t> rows = lists.order;
   std::sort(rows.begin(), rows.end());
   ASSERT_EQ(rows.size(), memories.size());
   for (std::uint32_t i = 0; i < rows.size(); ++i) ASSERT_EQ(rows[i], i);

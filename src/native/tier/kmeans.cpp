@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/parallel.h"
+#include "base/system_vector.h"
 
 namespace engram::tier {
 namespace {
@@ -15,9 +16,9 @@ constexpr std::size_t kSampleOfEach = 96;                     // points a centre
 constexpr std::size_t kSampleFloats = std::size_t{16} << 20;  // of long vectors fewer
 
 // Puts `count` different members of the group, at random, first.
-std::vector<std::uint32_t> sample(std::span<const std::uint32_t> group, std::size_t count,
-                                  std::mt19937_64& random) {
-  std::vector<std::uint32_t> chosen(group.begin(), group.end());
+SystemVector<std::uint32_t> sample(std::span<const std::uint32_t> group, std::size_t count,
+                                   std::mt19937_64& random) {
+  SystemVector<std::uint32_t> chosen(group.begin(), group.end());
   count = std::min(count, chosen.size());
   for (std::size_t i = 0; i < count; ++i) std::swap(chosen[i], chosen[i + random() % (chosen.size() - i)]);
   chosen.resize(count);
@@ -74,8 +75,8 @@ Centres train(const Points& points, std::span<const std::uint32_t> group, std::s
               std::mt19937_64& random) {
   const std::size_t dim = points.dim();
   const std::size_t most = std::max(kSampleFloats / dim, 2 * parts);
-  const std::vector<std::uint32_t> chosen = sample(group, std::min(parts * kSampleOfEach, most), random);
-  std::vector<float> matrix(chosen.size() * dim);
+  const SystemVector<std::uint32_t> chosen = sample(group, std::min(parts * kSampleOfEach, most), random);
+  SystemVector<float> matrix(chosen.size() * dim);
   for (std::size_t i = 0; i < chosen.size(); ++i) points.copy(chosen[i], matrix.data() + i * dim);
 
   parts = std::min(parts, chosen.size());

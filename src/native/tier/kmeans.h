@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "base/system_vector.h"
 #include "simd/kernels.h"
 #include "tier/types.h"
 
@@ -33,7 +34,7 @@ class Points {
  private:
   std::span<const RowIn> rows_;
   std::size_t dim_;
-  std::vector<float> factors_;  // under cosine
+  SystemVector<float> factors_;  // under cosine
 };
 
 // Some centres, and which of them is the nearest to a point.
