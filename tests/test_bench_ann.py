@@ -202,6 +202,8 @@ def test_an_index_that_another_number_of_threads_built_is_not_taken_for_it(own_f
         (["--ratio", "numpy-exact=inf"], "'numpy-exact=inf' is not a ratio"),
         (["--compare", "/nowhere.json"], "/nowhere.json"),
         (["--compare", __file__], "is no result of benchmarks.ann"),
+        (["--reference", "numpy-exact"], "--reference is for the ratios of --compare alone: add --compare"),
+        (["--reference", "x", "--compare", __file__], "x, which is not among the engines of this run"),
     ],
 )
 def test_what_cannot_be_measured_is_said_before_anything_is(
@@ -214,6 +216,18 @@ def test_what_cannot_be_measured_is_said_before_anything_is(
 
     assert code == 2
     assert what in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["gone", "file"])
+def test_an_environment_that_names_no_folder_is_not_passed_over(
+    kind: str, own_folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (own_folders / "file").touch()
+    monkeypatch.setenv("ENGRAM_DATA", str(own_folders / kind))
+
+    assert main(["--engines", "numpy-exact"]) == 2
+    assert f"ENGRAM_DATA is {own_folders / kind}, which is no folder" in capsys.readouterr().err
+    assert len(datasets.load("synthetic", limit=50, queries=2).base) == 50  # asks no folder
 
 
 def test_a_run_that_measured_nothing_leaves_the_earlier_result(own_folders: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -131,6 +132,21 @@ def test_a_faint_warm_memory_sinks_though_there_is_room() -> None:
 
 def test_a_faint_few_wait_for_more() -> None:
     assert len(POLICY.plan(population([0.04, *[1.0] * 50], WARM), POLICY.budgets)) == 0
+
+
+def test_a_plan_over_many_that_are_cold_takes_little_memory() -> None:
+    rows = 400_000
+    tiers = np.full(rows, Tier.COLD)
+    tiers[: rows // 20] = Tier.HOT
+    everybody = population(np.zeros(rows), tiers)
+    tracemalloc.start()
+    try:
+        ActivationPolicy().plan(everybody, TierBudgets())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 6 * rows  # bytes
 
 
 def test_nothing_comes_of_nothing() -> None:

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     out = parser.add_argument_group("output")
     add_name_option(out, "ann")
     out.add_argument("--compare", type=Path, help="an earlier result to set this one beside")
-    out.add_argument("--reference", default="faiss-hnsw", help="engine the ratios of --compare are to")
+    out.add_argument("--reference", help="engine the ratios of --compare are to (default: faiss-hnsw)")
     out.add_argument("--no-plot", action="store_true")
     judge = parser.add_argument_group("check")
     judge.add_argument(
@@ -96,6 +96,8 @@ def main(arguments: list[str] | None = None) -> int:
                 raise ValueError(f"--ratio names {ratio.engine}, which is not among the engines of this run")
         if ratios and not options.check:
             raise ValueError("--ratio is judged with --check alone: add --check")
+        if options.reference is not None:
+            _check_reference(options, engines)
         threads = tuple(_threads(text) for text in options.build_threads.split(","))
         before = None if options.compare is None else _result(options.compare)
         dataset = _dataset(options)
@@ -122,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     if before is not None:
         if before["dataset"] != content["dataset"]:
             print(f"warning: {options.compare} was measured on other data", file=sys.stderr)
-        console.print(report.comparison(before, content, options.reference).rich())
+        console.print(report.comparison(before, content, options.reference or "faiss-hnsw").rich())
     console.print(f"written: {file}" + ("" if options.no_plot else " and .png"), highlight=False)
     if options.check:
         found = check.failures(content, ratios)
@@ -130,6 +132,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"check failed: {sentence}", file=sys.stderr)
         return 1 if found else 0
     return 0
+
+
+def _check_reference(options: argparse.Namespace, engines: list[str]) -> None:
+    if options.compare is None:
+        raise ValueError("--reference is for the ratios of --compare alone: add --compare")
+    if options.reference not in engines:
+        raise ValueError(f"--reference names {options.reference}, which is not among the engines of this run")
 
 
 def _result(file: Path) -> dict[str, Any]:

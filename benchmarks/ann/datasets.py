@@ -93,7 +93,8 @@ def load(
     queries : take the first so many queries
     metric : "l2", "cosine" or "ip"; for data that do not say (default: l2)
     """
-    folders = [folder for folder in (data, _environment(), cache_folder() / "data") if folder is not None]
+    environment = None if name == "synthetic" else _environment()
+    folders = [folder for folder in (data, environment, cache_folder() / "data") if folder is not None]
     return _sampled(_find(name, folders, limit, queries, metric), limit, queries)
 
 
@@ -297,4 +298,8 @@ def _one(folder: Path, *patterns: str) -> Path:
 
 def _environment() -> Path | None:
     named = os.environ.get("ENGRAM_DATA")
-    return Path(named) if named else None
+    if not named:
+        return None
+    if not Path(named).is_dir():
+        raise DataError(f"ENGRAM_DATA is {named}, which is no folder: name one that is there, or unset it")
+    return Path(named)

@@ -110,8 +110,14 @@ class Population:
 
     def at(self, rows: NDArray[np.intp]) -> Population:
         """Those at `rows` alone, in that order."""
-        columns = (self.key, self.tier, self.activation, self.age, self.bytes)
-        return Population(*(column[rows] for column in columns), self.hot_bytes)
+        return Population(
+            self.key[rows],
+            self.tier[rows],
+            self.activation[rows],
+            self.age[rows],
+            self.bytes[rows],
+            self.hot_bytes,
+        )
 
     def bytes_in(self, tier: Tier) -> int:
         """What all memories of a tier take there."""
