@@ -95,10 +95,18 @@ std::uint64_t Store::checkpoint() {
     adopt_manifest(std::move(next));
     promoted_.clear();
     remove_leftovers(kCheckpointFiles);
-    log_->drop_below(manifest_.checkpoint_lsn);
+    log_->drop_below(manifest_.checkpoint_lsn, spare_log_bytes());
   }
   save_activations();
   return checkpoint_lsn();
+}
+
+// What a spare of the log may take beside the memories: a twentieth of them, and of a small store 8 MiB.
+std::uint64_t Store::spare_log_bytes() const {
+  constexpr std::uint64_t kLeast = 8u << 20;
+  std::uint64_t memories = graph_->memory_bytes();
+  for (const auto& segment : queue_.view().tiers->segments) memories += segment->file->disk_bytes();
+  return std::max(kLeast, memories / 20);
 }
 
 void Store::refuse_while_aside() const {

@@ -242,6 +242,7 @@ class Store {
   void write_hot(std::uint64_t generation, std::uint64_t lsn, bool tidily);
   void adopt_manifest(Manifest next);
   void refuse_while_aside() const;
+  std::uint64_t spare_log_bytes() const;
   void load_checkpoint();
   void adopt_rows(const RowColumns& rows);
 

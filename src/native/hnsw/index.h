@@ -7,6 +7,8 @@
 //  (1) A label stands for at most one vector; adding it again replaces the vector.
 //  (2) Every vector is checked before the first is added: a refused call changes nothing.
 //  (3) A result holds no label twice, and never one whose removal returned before the search began.
+//  (4) A search that began while a label was replaced may miss it: it passed by before the new vector was
+//      linked, and came to the old one when that was dead.
 #pragma once
 
 #include <atomic>

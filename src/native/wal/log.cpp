@@ -100,9 +100,9 @@ class SegmentedLog final : public Log {
     state.syncer.sync_to(state.committer.end());
   }
 
-  void drop_below(Lsn lsn) override {
+  void drop_below(Lsn lsn, std::uint64_t spare_bytes) override {
     State& state = open_state();
-    state.segments.drop_below(std::min(lsn, state.syncer.synced()));
+    state.segments.drop_below(std::min(lsn, state.syncer.synced()), spare_bytes);
   }
 
   Lsn end_lsn() const override { return open_state().committer.end(); }

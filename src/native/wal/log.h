@@ -66,8 +66,9 @@ class Log {
   virtual bool wait_durable(Lsn lsn, std::optional<std::chrono::nanoseconds> timeout) = 0;
   virtual void flush() = 0;  // wait_durable for all appended so far
   // Removes the segment files all of whose records are below `lsn`, which whoever reads the log has applied
-  // and made durable; what is not synced is kept in any case.
-  virtual void drop_below(Lsn) {}
+  // and made durable; what is not synced is kept in any case. Of the files, `spare_bytes` in all stay to be
+  // written over by later segments.
+  virtual void drop_below(Lsn /*lsn*/, std::uint64_t /*spare_bytes*/) {}
   virtual Lsn end_lsn() const = 0;     // where the next record will go
   virtual Lsn synced_lsn() const = 0;  // all below is on stable storage
   virtual bool failed() const = 0;

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <filesystem>
 #include <mutex>
 #include <random>
 #include <string>
@@ -147,7 +148,7 @@ TEST_F(LogOnDisk, DroppedSegmentsAreWrittenOverByLaterOnes) {
       last = log->append(bytes_of(text + std::to_string(i)), std::nullopt, 0);
       if (i % 10 == 9) {
         log->flush();
-        log->drop_below(last);
+        log->drop_below(last, 1 << 20);
       }
     }
     EXPECT_LE(log->stats().segments, 4u);
@@ -157,6 +158,40 @@ TEST_F(LogOnDisk, DroppedSegmentsAreWrittenOverByLaterOnes) {
   ASSERT_EQ(replayed_.size(), 1u);
   EXPECT_TRUE(replayed_[0].second.ends_with("x499"));
   EXPECT_THROW(open(options, 0), CorruptionError);
+}
+
+TEST_F(LogOnDisk, SparesTakeNoMoreThanTheyMay) {
+  constexpr std::uint64_t kMost = 100'000;
+  Options options;
+  options.segment_bytes = 256u << 10;
+  options.sync = Sync::kNever;
+  const std::string text(10'000, 'x');
+  const auto spare_bytes = [&] {
+    std::uint64_t total = 0;
+    for (const std::string& name : FileSystem::system().list(folder())) {
+      if (name.starts_with("spare-")) total += std::filesystem::file_size(folder() / name);
+    }
+    return total;
+  };
+  Lsn last = 0;
+  std::uint64_t most = 0;
+  for (int process = 0; process < 2; ++process) {
+    const std::unique_ptr<Log> log = open(options, last);
+    for (int i = 0; i < 200; ++i) {
+      last = log->append(bytes_of(text + std::to_string(i)), std::nullopt, 0);
+      if (i % 60 != 59) continue;
+      log->flush();
+      log->drop_below(last, kMost);
+      ASSERT_LE(spare_bytes(), kMost) << i;
+      most = std::max(most, spare_bytes());
+    }
+    log->drop_below(last, 0);
+  }
+  EXPECT_EQ(most, kMost);  // and what was cut was written over
+  replayed_.clear();
+  open(options, last);
+  ASSERT_FALSE(replayed_.empty());
+  EXPECT_TRUE(replayed_.back().second.ends_with("x199"));
 }
 
 TEST_F(LogOnDisk, AForkedChildLetsGoOfItWithoutHarm) {

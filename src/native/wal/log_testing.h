@@ -89,7 +89,7 @@ inline void live(FaultFileSystem& files, Sync sync, std::size_t count, std::mt19
       if (drop && seen.durable == seen.acknowledged && random() % 3 == 0) {
         seen.applied = seen.acknowledged;
         seen.from = log->end_lsn();
-        log->drop_below(seen.from);
+        log->drop_below(seen.from, 1 << 20);
       }
     } catch (const OutOfSpace&) {  // as if it had never been called
     } catch (const DurabilityError&) {

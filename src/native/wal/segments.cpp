@@ -1,5 +1,6 @@
 #include "wal/segments.h"
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
@@ -51,50 +52,68 @@ Segment& Segments::room_for(std::size_t bytes, Lsn base, bool overwritten) {
   return *current_;
 }
 
-void Segments::drop_below(Lsn lsn) {
-  std::vector<std::uint32_t> dropped;
+void Segments::drop_below(Lsn lsn, std::uint64_t spare_bytes) {
+  const std::vector<std::uint32_t> dropped = take_sealed_below(lsn);
+  if (dropped.empty()) return;
+  std::size_t wanted = 0;
   {
     const std::lock_guard lock(mutex_);
-    while (!sealed_.empty()) {
-      const Lsn end = sealed_.size() > 1 ? sealed_[1].base : current_->header().base;
-      if (end > lsn) break;
-      dropped.push_back(sealed_.front().sequence);
-      sealed_.pop_front();
-    }
+    wanted = kMostSpares - spares_.size();
+    for (const Spare& spare : spares_) spare_bytes -= std::min(spare_bytes, spare.bytes);
   }
   std::vector<Path> spared;
   for (const std::uint32_t sequence : dropped) {
-    if (retire(sequence, spared.size())) spared.push_back(folder_ / spare_name(sequence));
+    const Path path = folder_ / segment_name(sequence);
+    if (spared.size() < wanted && spare_bytes >= kLeastSpare) {
+      spared.push_back(folder_ / spare_name(sequence));
+      files_.rename(path, spared.back());
+    } else {
+      files_.remove(path);
+    }
   }
-  if (dropped.empty()) return;
   files_.sync_folder(folder_);
-  const std::lock_guard lock(mutex_);
-  spares_.insert(spares_.end(), spared.begin(), spared.end());
+  for (const Path& path : spared) {
+    if (spare_bytes < kLeastSpare) {
+      files_.remove(path);
+      continue;
+    }
+    const Spare spare = cut(path, spare_bytes);
+    spare_bytes -= spare.bytes;
+    const std::lock_guard lock(mutex_);
+    spares_.push_back(spare);
+  }
 }
 
-// True if it became a spare, after `more` others that are not counted yet.
-bool Segments::retire(std::uint32_t sequence, std::size_t more) {
-  const Path path = folder_ / segment_name(sequence);
-  const bool wanted = [&] {
-    const std::lock_guard lock(mutex_);
-    return spares_.size() + more < kMostSpares;
-  }();
-  if (wanted) {
-    files_.rename(path, folder_ / spare_name(sequence));
-  } else {
-    files_.remove(path);
+std::vector<std::uint32_t> Segments::take_sealed_below(Lsn lsn) {
+  std::vector<std::uint32_t> taken;
+  const std::lock_guard lock(mutex_);
+  while (!sealed_.empty()) {
+    const Lsn end = sealed_.size() > 1 ? sealed_[1].base : current_->header().base;
+    if (end > lsn) break;
+    taken.push_back(sealed_.front().sequence);
+    sealed_.pop_front();
   }
-  return wanted;
+  return taken;
+}
+
+// Its new name is durable: under the old one it would be a segment that ends too soon.
+Segments::Spare Segments::cut(const Path& path, std::uint64_t most) {
+  const std::unique_ptr<File> file = files_.open(path, OpenMode::kReadWrite);
+  const std::uint64_t bytes = file->size();
+  if (bytes <= most) return {path, bytes};
+  file->truncate(most);
+  return {path, most};
 }
 
 // Those an earlier process left: their names are as durable as can be known after one more sync.
 void Segments::adopt_spares() {
   for (const std::string& name : files_.list(folder_)) {
     if (!is_spare_name(name)) continue;
+    const Path path = folder_ / name;
     if (spares_.size() < kMostSpares) {
-      spares_.push_back(folder_ / name);
+      spares_.push_back({path, files_.open(path, OpenMode::kRead)->size()});
     } else {
-      files_.remove(folder_ / name);
+      files_.remove(path);
     }
   }
   if (!spares_.empty()) files_.sync_folder(folder_);
@@ -103,7 +122,7 @@ void Segments::adopt_spares() {
 std::optional<Path> Segments::take_spare() {
   const std::lock_guard lock(mutex_);
   while (!spares_.empty()) {
-    Path spare = std::move(spares_.back());
+    Path spare = std::move(spares_.back().path);
     spares_.pop_back();
     if (files_.exists(spare)) return spare;
   }

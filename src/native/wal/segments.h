@@ -6,7 +6,7 @@
 //  (1) The segments' LSN ranges follow each other without a gap, the current one last.
 //  (2) A dropped segment is kept as a spare for a later one to write over, which syncs faster than new
 //      blocks; only once its new name is durable, lest it come back under the old one with a header that
-//      is not its own.
+//      is not its own. Spares are cut to what they may take in all.
 #pragma once
 
 #include <atomic>
@@ -32,8 +32,9 @@ class Segments {
   // Errors: IoError; the state is as before.
   Segment& room_for(std::size_t bytes, Lsn base, bool overwritten);
   Segment& current() { return *current_; }
-  // Removes segments all of whose records are below `lsn`. Errors: IoError.
-  void drop_below(Lsn lsn);
+  // Removes segments all of whose records are below `lsn`, but for spares of `spare_bytes` in all. Errors:
+  // IoError.
+  void drop_below(Lsn lsn, std::uint64_t spare_bytes);
   std::size_t count() const;
   const Path& folder() const { return folder_; }
   // For the child side of a fork alone.
@@ -41,11 +42,17 @@ class Segments {
 
  private:
   static constexpr std::size_t kMostSpares = 2;
+  static constexpr std::uint64_t kLeastSpare = 64u << 10;
+  struct Spare {
+    Path path;
+    std::uint64_t bytes;
+  };
 
   void start(const SegmentHeader& header);
   void adopt_spares();
   std::optional<Path> take_spare();
-  bool retire(std::uint32_t sequence, std::size_t more);
+  std::vector<std::uint32_t> take_sealed_below(Lsn lsn);
+  Spare cut(const Path& path, std::uint64_t most);
 
   FileSystem& files_;
   const Path folder_;
@@ -55,7 +62,7 @@ class Segments {
   std::atomic<Segment*> open_{nullptr};  // current_, for abandon()
   mutable std::mutex mutex_;
   std::deque<SegmentHeader> sealed_;
-  std::vector<Path> spares_;
+  std::vector<Spare> spares_;
 };
 
 }  // namespace engram::wal
