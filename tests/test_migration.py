@@ -204,6 +204,25 @@ def test_a_load_that_does_not_pause_stays_within_the_budget(folder: Path, clock:
         assert len(store) == 15 * _BATCH[1]
 
 
+@pytest.mark.parametrize("reopened", [False, True])
+def test_asked_again_it_moves_nothing(folder: Path, clock: Time, reopened: bool) -> None:
+    settings = config(ActivationPolicy(hot_bytes="2MB", warm_bytes="4MB"), clock, "1h")
+    rows = np.random.default_rng(3).standard_normal((12_000, 128)).astype(np.float32)
+    with engram.open(folder, 128, metric="l2", fsync="never", config=settings) as store:
+        for at in range(0, len(rows), 1000):
+            store.store_many([str(row) for row in range(at, at + 1000)], rows[at : at + 1000])
+        store.wait_indexed()
+        store.migrate()
+        for cue in np.repeat(rows[:1500], 4, axis=0):
+            store.recall(cue, 1)
+        if not reopened:
+            store.migrate()
+            assert store.migrate().total == 0
+    with engram.open(folder, config=settings) as store:
+        store.migrate()
+        assert store.migrate().total == 0
+
+
 def test_activations_outlive_a_move_and_a_reopening(folder: Path, clock: Time) -> None:
     policy = Everything(Tier.COLD)
     with open_filled(folder, config(policy, clock), 100) as store:

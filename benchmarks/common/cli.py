@@ -4,6 +4,7 @@ and how a process ends that is interrupted."""
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import os
@@ -123,7 +124,8 @@ def finish(content: dict[str, Any], name: str, sheets: Iterable[Sheet]) -> None:
 
 
 def interruptible(main: Callable[[], int]) -> int:
-    """What the process exits with: what ``main`` returns; 130, and one line that says so, on Ctrl-C.
+    """What the process exits with: what ``main`` returns; 130, and one line that says so, on Ctrl-C; 1 on a
+    full disk.
 
     On its way here the interrupt has ended the workers: each is killed as its ``with`` is left.
     """
@@ -131,8 +133,17 @@ def interruptible(main: Callable[[], int]) -> int:
     try:
         return main()
     except KeyboardInterrupt:
-        files = ", ".join(map(str, _written[earlier:]))
-        said = f"written before that: {files}" if files else "nothing was written"
-        begin = "\n" if sys.stderr.isatty() else ""  # the cursor stands behind ^C, or a progress bar
-        print(f"{begin}interrupted; {said}", file=sys.stderr)
+        _tell_end("interrupted", earlier)
         return _INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _tell_end(f"{error}: free some space, what was built is kept for the next run", earlier)
+        return 1
+
+
+def _tell_end(why: str, earlier: int) -> None:
+    files = ", ".join(map(str, _written[earlier:]))
+    said = f"written before that: {files}" if files else "nothing was written"
+    begin = "\n" if sys.stderr.isatty() else ""  # the cursor stands behind ^C, or a progress bar
+    print(f"{begin}{why}; {said}", file=sys.stderr)

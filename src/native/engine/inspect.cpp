@@ -126,8 +126,8 @@ TierTable Store::tier_table(double now) const {
     table.idle.push_back(static_cast<float>(activation.idle(now)));
     table.bytes.push_back(bytes);
   };
-  const auto hot_bytes = static_cast<std::uint32_t>(
-      graph_->memory_bytes() / std::max<std::size_t>(graph_->slots(), 1) + sizeof(HotRow));
+  // The same whatever room the graph has to spare: or else a plan would change with it.
+  const auto hot_bytes = static_cast<std::uint32_t>(graph_->slot_bytes() + sizeof(HotRow));
   graph_->each_present([&](hnsw::Slot slot) {
     if (graph_->dead_at(slot) != hnsw::kAlive) return;
     add(graph_->born(slot), Tier::kHot, rows_.at(slot).activation, hot_bytes);

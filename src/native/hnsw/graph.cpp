@@ -46,6 +46,10 @@ std::size_t Graph::memory_bytes() const {
   return sizeof(Impl) + impl_->nodes.memory_bytes(impl_->used.load(std::memory_order_acquire));
 }
 
+std::size_t Graph::slot_bytes() const {
+  return impl_->nodes.slot_bytes();
+}
+
 Slot Graph::insert(const float* vector, std::uint64_t born, std::uint64_t dead_at) {
   return impl_->insert(vector, born, dead_at);
 }

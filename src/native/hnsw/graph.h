@@ -43,6 +43,7 @@ class Graph {
   const Options& options() const;
   std::size_t size() const;  // slots that are not retired
   std::size_t memory_bytes() const;
+  std::size_t slot_bytes() const;  // what one more vector takes on average
 
   // Adds one vector; returns its slot, already linked. `born` is the label; snapshots below it do not see it.
   // Errors: InvalidInput when all of the 2^30 slots are used. The vector has been checked (finite, length).

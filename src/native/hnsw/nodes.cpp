@@ -115,4 +115,11 @@ std::size_t Nodes::memory_bytes(std::size_t slots) const {
          dying.memory_bytes(slots) + copies.memory_bytes(slots);
 }
 
+std::size_t Nodes::slot_bytes() const {
+  constexpr std::size_t kMarks = 1;  // six bits
+  // One slot in M is on level 1, one in M squares on level 2, and so on.
+  return records_.stride() + vectors_.stride() + lives_.stride() + towers_.stride() + links_to_.stride() +
+         upper_.stride() / (m_ - 1) + kMarks;
+}
+
 }  // namespace engram::hnsw

@@ -138,6 +138,8 @@ class Nodes {
   }
 
   std::size_t memory_bytes(std::size_t slots) const;
+  // What one more slot takes on average, whatever room there is already.
+  std::size_t slot_bytes() const;
 
   struct Life {
     std::uint64_t born;
