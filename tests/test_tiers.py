@@ -34,8 +34,18 @@ def test_a_recall_looks_where_it_is_told(folder: Path) -> None:
 
         store.store("pending", np.ones(DIM))
         assert store.recall(np.ones(DIM), k=1, tiers=["hot"])[0].id == "pending"
+        assert "pending" not in store.recall(np.ones(DIM), k=1, tiers=("warm", "cold")).ids
         [many] = store.recall_many(np.ones((1, DIM)), k=300, ef=1200, tiers=("cold",))
         assert many.ids == parts["cold"].ids
+
+
+def test_a_tier_may_be_named_or_be_a_member_of_tier(folder: Path) -> None:
+    with open_filled(folder, config(Scatter(5)), 300) as store:
+        store.migrate()
+        for tier, name in ((Tier.HOT, "hot"), (Tier.WARM, "warm"), (Tier.COLD, "cold")):
+            assert set(store.recall(np.ones(DIM), tiers=(tier,)).tiers) == {name}
+        [many] = store.recall_many(np.ones((1, DIM)), tiers=[Tier.WARM, "cold"])
+        assert set(many.tiers) == {"warm", "cold"}
 
 
 def test_a_recall_without_time_says_that_it_is_not_complete(folder: Path) -> None:
@@ -52,7 +62,7 @@ def test_a_recall_without_time_says_that_it_is_not_complete(folder: Path) -> Non
         assert found.tiers["warm"].truncated and not found.tiers["cold"].truncated
 
 
-@pytest.mark.parametrize("wrong", [(), "hot", ("hot", "tepid"), 3, (0,)], ids=repr)
+@pytest.mark.parametrize("wrong", [(), "hot", Tier.HOT, ("hot", "tepid"), 3, (0,), (True,)], ids=repr)
 def test_tiers_that_are_none_are_refused(memory: engram.MemoryStore, wrong: Any) -> None:
     with pytest.raises(engram.InvalidInput, match="tiers"):
         memory.recall(np.ones(8), tiers=wrong)

@@ -13,10 +13,11 @@ from ._clock import Clock
 from ._errors import InvalidInput
 from ._events import tell
 from .latency import LatencyBudgets, check_milliseconds
-from .policy import TIERS
+from .policy import TIERS, Tier
 from .recall import Recall, Rows
 
 TierName: TypeAlias = Literal["hot", "warm", "cold"]
+Where: TypeAlias = Iterable[TierName | Tier]
 
 # k, ef, now, microseconds a tier, microseconds in all, a bit for each tier that is asked
 Asked: TypeAlias = tuple[int, int, float, tuple[float, float, float], float, int]
@@ -33,7 +34,7 @@ class Asking:
         self._budgets_us = budgets.microseconds()
         self._told_of_damage = False
 
-    def of(self, k: int, ef: int | None, budget_ms: float | None, tiers: Iterable[TierName] | None) -> Asked:
+    def of(self, k: int, ef: int | None, budget_ms: float | None, tiers: Where | None) -> Asked:
         """What these come to in a store of this size, at this moment."""
         count = max(1, len(self._native))
         k = min(check_int("k", k, 1), count)
@@ -68,9 +69,12 @@ def _bits(tiers: Iterable[object]) -> int:
     except TypeError as error:  # such as an array of no axis
         raise InvalidInput(f"tiers is {tiers!r}; {remedy}") from error
     for tier in named:
-        if not isinstance(tier, str) or tier not in TIERS:
+        if isinstance(tier, Tier):
+            bits |= 1 << tier
+        elif isinstance(tier, str) and tier in TIERS:
+            bits |= 1 << TIERS.index(str(tier))
+        else:
             raise InvalidInput(f"tiers names {tier!r}; {remedy}")
-        bits |= 1 << TIERS.index(str(tier))
     if not bits:
         raise InvalidInput(f"tiers is empty; {remedy}")
     return bits

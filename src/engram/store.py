@@ -9,7 +9,7 @@ from typing import Any, Literal
 from numpy.typing import ArrayLike
 
 from . import _native, _statistics
-from ._asking import Asking, TierName
+from ._asking import Asking, Where
 from ._breath import breathe
 from ._checks import check_int, check_timeout, check_word
 from ._clock import Clock
@@ -169,7 +169,7 @@ class MemoryStore(Lifetime):
         *,
         ef: int | None = None,
         budget_ms: float | None = None,
-        tiers: Iterable[TierName] | None = None,
+        tiers: Where | None = None,
     ) -> Recall:
         """The k memories nearest to a cue, over all tiers; each counts as accessed.
 
@@ -180,7 +180,8 @@ class MemoryStore(Lifetime):
         ef : breadth of the walk, in candidates; larger finds more and takes longer (default: max(64, 2k))
         budget_ms : milliseconds for the whole recall, beside what `Config.budgets` gives each tier; what is
             found by then is returned, with complete=False
-        tiers : where to look, e.g. ``("hot",)``, which takes in what is not indexed yet (default: all)
+        tiers : where to look, by name or `engram.Tier`, e.g. ``("hot",)``, which takes in what is not indexed
+            yet (default: all)
 
         Raises
         ------
@@ -198,7 +199,7 @@ class MemoryStore(Lifetime):
         *,
         ef: int | None = None,
         budget_ms: float | None = None,
-        tiers: Iterable[TierName] | None = None,
+        tiers: Where | None = None,
     ) -> list[Recall]:
         """As `recall`, for each row of (n, dim) cues (or each of a list of texts), in native threads.
 
