@@ -85,6 +85,8 @@ def test_stats_tell_of_the_tiers_also_to_those_who_come_later(folder: Path, cloc
         assert tiers["cold"]["p99_us"] > 0
         assert tiers["cold"]["disk_bytes"] == sum(file.stat().st_size for file in folder.glob("seg-*.cold"))
         assert tiers["hot"]["activation"]["median"] >= 1
+        assert 0 <= tiers["cold"]["cache_hit_rate"] <= 1
+        assert tiers["hot"]["cache_hit_rate"] is tiers["warm"]["cache_hit_rate"] is None  # they do without
         assert store.stats()["migrations"]["last"][-1]["moved"] == report.moved
 
     with engram.open(folder, read_only=True, config=config(SMALL, clock)) as later:

@@ -25,7 +25,6 @@ def tiers_of(native: dict[str, Counters], population: Population, path: Path | N
 
 
 def _one(counted: Counters, population: Population, tier: Tier, answered: float) -> dict[str, Any]:
-    pages = counted["pages_read"] + counted["pages_hit"]
     return {
         "memories": int(counted["memories"]),
         "segments": int(counted["segments"]),
@@ -35,8 +34,7 @@ def _one(counted: Counters, population: Population, tier: Tier, answered: float)
         "hits": int(counted["hits"]),
         # Of all that recalls brought back, what came from here.
         "hit_share": _share(counted["hits"], answered),
-        # Of the pages it needed, what was in the page cache.
-        "cache_hit_rate": _share(counted["pages_hit"], pages),
+        "cache_hit_rate": _cache_hit_rate(counted, tier),
         "truncated": int(counted["truncated"]),
         # Hits left out of recalls, because the page that holds their id is damaged.
         "unnamed": int(counted["unnamed"]),
@@ -51,6 +49,13 @@ def _spread(activations: Any) -> dict[str, float] | None:
         return None
     values = np.percentile(activations, list(_SPREAD.values()), overwrite_input=True)
     return {name: float(value) for name, value in zip(_SPREAD, values, strict=True)}
+
+
+def _cache_hit_rate(counted: Counters, tier: Tier) -> float | None:
+    """Of the pages the cold tier needed, what was in the page cache; warm segments are mapped, past it."""
+    if tier != Tier.COLD:
+        return None
+    return _share(counted["pages_hit"], counted["pages_read"] + counted["pages_hit"])
 
 
 def _share(part: float, whole: float) -> float | None:
