@@ -7,6 +7,7 @@ import importlib.util
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -90,8 +91,16 @@ def test_stats_show_the_tiers_and_the_last_migrations(folder: Path) -> None:
     counts = [int(count.replace(",", "")) for count in rows["memories"]]
     assert sum(counts) == 2000
     assert min(counts) > 0
+    assert rows["segments"][0] == "-"
+    assert rows["page cache hits"][:2] == ["-", "-"]
+    assert rows["page cache hits"][2:][-1] == "%"
+    percentiles = [name for name in rows if name.startswith("activation")]
+    assert percentiles == ["activation, 10 %", "activation, 50 %", "activation, 90 %"]
     assert "hot->cold" in told.stdout
     assert "asked" in told.stdout
+    assert not re.search(r"->.*->", told.stdout)  # a line for each way
+    assert "0.0 us" not in told.stdout
+    assert rows["recalls"] == ["20", "20", "20"]  # in the table alone
     assert rows["recall, p99"][-1] in ("us", "ms")  # of the cold tier, as the process left it that recalled
 
     figures = answer("stats", folder)
@@ -120,7 +129,7 @@ def test_stats_fit_a_terminal_of_80_columns(folder: Path, monkeypatch: pytest.Mo
     assert max(map(len, lines)) <= 80
     assert not any("\u2026" in line for line in lines)  # what is cut ends in dots
     assert "{" not in told
-    for name in ("activation, median", "page cache hits", "recall, p99", "log_sync", "hot->cold"):
+    for name in ("activation, 50 %", "page cache hits", "recall, p99", "log_sync", "hot->cold"):
         assert name in told
 
 

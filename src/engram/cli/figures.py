@@ -10,6 +10,12 @@ from rich.text import Text
 from .tiers import size_of, time_of
 
 _ELSEWHERE = ("tiers", "before")  # in tables of their own
+# Of the hot tier: what the table of tiers has (of recalls, as the last process left it), and pages, of which
+# it reads none.
+_IN_TABLE = (
+    *("memories", "segments", "ram_bytes", "disk_bytes", "recalls", "hits", "p50_us", "p99_us"),
+    *("pages_read", "pages_hit"),
+)
 _BYTES = ("bytes", "budget")  # parts of the names of sizes
 
 
@@ -26,7 +32,7 @@ def figure_table(figures: dict[str, Any]) -> Table:
         elif isinstance(value, dict):
             table.add_row(f"[bold]{name}[/bold]", "")
             for key, inner in value.items():
-                if not isinstance(inner, list):
+                if not isinstance(inner, list) and not (name == "hot" and key in _IN_TABLE):
                     table.add_row(f"  {key}", Text(_written(key, inner)))
         else:
             table.add_row(name, Text(_written(name, value)))

@@ -18,11 +18,11 @@ SHOWN = 5  # migrations
 
 _ROWS: dict[str, Callable[[dict[str, Any], dict[str, Any]], str]] = {
     "memories": lambda here, did: f"{here['memories']:,}",
-    "segments": lambda here, did: f"{here['segments']:,}",
+    "segments": lambda here, did: f"{here['segments']:,}" if here["segments"] else "-",
     "RAM": lambda here, did: size_of(here["ram_bytes"]),
     "disk": lambda here, did: size_of(here["disk_bytes"]),
-    "activation, median": lambda here, did: _activation(here, "median"),
     "activation, 10 %": lambda here, did: _activation(here, "p10"),
+    "activation, 50 %": lambda here, did: _activation(here, "median"),
     "activation, 90 %": lambda here, did: _activation(here, "p90"),
     "recalls": lambda here, did: f"{did['recalls']:,}",
     "hits from here": lambda here, did: _percent(did["hit_share"]),
@@ -70,7 +70,9 @@ def _titled(title: str) -> Table:
 
 
 def _happened(report: dict[str, Any]) -> Iterator[str]:
-    yield ", ".join(f"{way} {count:,}" for way, count in report["moved"].items()) or "nothing"
+    yield from (f"{way} {count:,}" for way, count in report["moved"].items())
+    if not report["moved"]:
+        yield "nothing"
     if report["rewritten"]:
         yield f"{report['rewritten']:,} segments rewritten"
     yield from (f"{report[name]:,} {name}" for name in ("unknown", "refused") if report[name])
