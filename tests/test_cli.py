@@ -192,6 +192,14 @@ def test_plot_draws_a_png(store: Path, tmp_path: Path) -> None:
     assert run("plot", store, "--out", tmp_path / "missing" / "tiers.png").returncode == 2
 
 
+@pytest.mark.parametrize("name", ["tiers.svg", "tiers.xyz", "tiers"])
+def test_plot_draws_nothing_under_a_name_that_is_no_pngs(store: Path, tmp_path: Path, name: str) -> None:
+    done = run("plot", store, "-o", tmp_path / name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert name in done.stderr and ".png" in done.stderr
+    assert not (tmp_path / name).exists()
+
+
 def test_plot_without_matplotlib_says_what_to_install(store: Path, tmp_path: Path) -> None:
     with mock.patch.dict(sys.modules, {"matplotlib": None}):
         done = run("plot", store, "--out", tmp_path / "tiers.png")

@@ -23,6 +23,7 @@ CUES = 200
 _COLOURS = ("#c8442e", "#d99a2b", "#3b6ea5")  # hot, warm, cold
 _FAINTEST = 1e-4  # all below is drawn there
 _WARM_UP = 5
+_MOST_TICKS = 10
 
 Array = NDArray[Any]
 
@@ -33,14 +34,15 @@ def plot(store: MemoryStore, file: Path, *, cues: int = CUES) -> None:
     Parameters
     ----------
     store : open; one that is read-only keeps the activations as they are
-    file : where to
+    file : where to; its name ends in .png
     cues : how many recalls a tier
 
     Raises
     ------
     InvalidInput
-        There is nothing to draw, or matplotlib is missing.
+        There is nothing to draw, matplotlib is missing, or the file is to be another than a PNG.
     """
+    check_file(file)
     population = store.population()
     if not len(population):
         raise InvalidInput(f"{store!r} holds no memories that are indexed: there is nothing to plot")
@@ -51,6 +53,13 @@ def plot(store: MemoryStore, file: Path, *, cues: int = CUES) -> None:
         file,
         f"{store.path.name if store.path else 'in RAM'}: {len(population):,} memories",
     )
+
+
+def check_file(file: Path) -> None:
+    """Refuses a name that says the picture is other than it would be."""
+    if file.suffix.lower() != ".png":
+        ending = f"ends in {file.suffix}" if file.suffix else "has no ending"
+        raise InvalidInput(f"{file} {ending}, and what is drawn is a PNG: give a name that ends in .png")
 
 
 def measure(store: MemoryStore, cues: int) -> list[Array]:
@@ -92,7 +101,7 @@ def save_figure(activations: list[Array], times: list[Array], file: Path, title:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
     _draw_activations(left, activations)
     _draw_latencies(right, times)
     figure.suptitle(title, fontsize=10)
@@ -108,16 +117,20 @@ def _draw_activations(axes: Any, activations: list[Array]) -> None:
     most = max((float(values.max()) for values in activations if len(values)), default=1.0)
     least = min((float(values.min()) for values in activations if len(values)), default=1.0)
     bins = np.geomspace(max(_FAINTEST, 0.9 * least), max(2.0, 1.1 * most), 60)
-    for tier, values, colour in zip(TIERS, activations, _COLOURS, strict=True):
+    # As outlines: areas would hide one another, or mix into colours that are no tier's. Where two run
+    # together, the thinner one lies on the broader.
+    for number, values in enumerate(activations):
         if len(values):
-            label = f"{tier} ({len(values):,})"
-            axes.hist(np.maximum(values, bins[0]), bins=bins, color=colour, alpha=0.75, label=label)
+            style = {"histtype": "step", "linewidth": 1.2 + 0.9 * number, "zorder": 3 - 0.1 * number}
+            label = f"{TIERS[number]} ({len(values):,})"
+            axes.hist(np.maximum(values, bins[0]), bins, color=_COLOURS[number], label=label, **style)
     axes.set_xscale("log")
     axes.set_yscale("log")
     axes.set_xlabel("activation (1 for each access, halving every half-life)")
     axes.set_ylabel("memories")
+    axes.set_ylim(bottom=0.8)  # below a single memory
     axes.set_title("activation by tier")
-    axes.legend()
+    _explain(axes)
 
 
 def _draw_latencies(axes: Any, times: list[Array]) -> None:
@@ -128,11 +141,32 @@ def _draw_latencies(axes: Any, times: list[Array]) -> None:
             share = np.arange(1, len(values) + 1) / len(values)
             axes.step(np.sort(values), share, color=colour, label=label, where="post")
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
+    ticks = _ticks_around(np.concatenate(times))
+    axes.set_xlim(ticks[0], ticks[-1])
+    axes.set_xticks(ticks)
+    axes.xaxis.set_major_formatter("{x:,.10g}")
     axes.xaxis.set_minor_formatter("")
     axes.set_ylim(0, 1)
     axes.set_xlabel("microseconds a recall of 10, in that tier alone")
     axes.set_ylabel("share of the recalls")
     axes.set_title("latency by tier")
     axes.grid(True, which="both", alpha=0.2)
-    axes.legend(loc="lower right")
+    _explain(axes)
+
+
+def _ticks_around(values: Array) -> Array:
+    """Round numbers (1, 2, 5, 10, ...) around these; where they would be many, powers of ten."""
+    round_ones = np.outer(10.0 ** np.arange(-1, 10), (1, 2, 5)).ravel()
+    first = max(0, np.searchsorted(round_ones, values.min(), side="right") - 1)
+    last = max(first + 1, np.searchsorted(round_ones, values.max()))
+    ticks = round_ones[first : last + 1]
+    if len(ticks) <= _MOST_TICKS:
+        return ticks
+    least, most = np.floor(np.log10(ticks[0])), np.ceil(np.log10(ticks[-1]))
+    powers: Array = 10.0 ** np.arange(least, most + 1)
+    return powers
+
+
+def _explain(axes: Any) -> None:
+    """The legend, below: where it covers nothing."""
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False)

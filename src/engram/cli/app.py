@@ -16,6 +16,7 @@ from engram import __version__
 from engram._errors import InvalidInput
 from engram.memories import Memory
 from engram.opening import open as open_store
+from engram.plotting import check_file
 from engram.plotting import plot as draw
 from engram.recall import Recall
 from engram.repair import repair as repair_store
@@ -147,6 +148,7 @@ def plot(
     ),
 ) -> None:
     """Draw how alive the memories of each tier are, and how long each tier takes to answer, as a PNG."""
+    check_file(out)
     with _opened(path) as store, output.waiting("recalling in each tier"):
         draw(store, out)
     output.console.print(str(out), highlight=False, soft_wrap=True, markup=False)
