@@ -25,8 +25,8 @@ class Index:
     """Vectors under integer labels, and the labels nearest to a query.
 
     Every method may be called from any thread, and none holds the GIL while it works.
-    Searches wait for nobody. One that runs just while a label gets another vector finds it with the old one or
-    with the new one, and seldom not at all: a `MemoryStore` is exact there.
+    Searches wait for nobody. One that runs just while a label gets another vector finds it with the old one
+    or with the new one, and seldom not at all: a `MemoryStore` is exact there.
 
     Parameters
     ----------
