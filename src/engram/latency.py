@@ -25,8 +25,10 @@ def check_milliseconds(name: str, value: object) -> float | None:
 class LatencyBudgets:
     """Milliseconds a tier may take in a recall, from when its turn comes; None is no limit.
 
-    A tier that runs out of time answers with the best it has by then, and `Recall.complete` is False. The
-    default cuts no ordinary recall short. What is not indexed yet is never cut.
+    Those of the warm and cold tier go by the clock: waiting for the disk or a processor counts. Those of the
+    hot tier are what the thread worked. A tier that runs out of time answers with the best it has by then,
+    and `Recall.complete` is False. The default cuts no ordinary recall short. What is not indexed yet is
+    never cut.
 
     Parameters
     ----------
