@@ -27,6 +27,7 @@ from rich.console import Console
 
 from engram.cli.app import app
 from engram.cli.figures import figure_table
+from engram.plotting import ticks_around
 from tests.commands import DIM, answer, filled, run, run_in_shell
 
 needs_wordllama = pytest.mark.skipif(
@@ -190,6 +191,20 @@ def test_plot_draws_a_png(store: Path, tmp_path: Path) -> None:
     assert (tmp_path / "tiers.png").read_bytes().startswith(b"\x89PNG")
 
     assert run("plot", store, "--out", tmp_path / "missing" / "tiers.png").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "ticks"),
+    [
+        (21, 24, [20, 50]),
+        (20, 20, [20, 50]),
+        (21, 180, [20, 50, 100, 200]),
+        (3, 1000, [2, 5, 10, 20, 50, 100, 200, 500, 1000]),
+        (21, 80_000, [10, 100, 1000, 10_000, 100_000]),
+    ],
+)
+def test_a_plot_has_round_numbers_around_its_latencies(least: float, most: float, ticks: list[float]) -> None:
+    assert ticks_around(np.array([least, most])).tolist() == ticks
 
 
 @pytest.mark.parametrize("name", ["tiers.svg", "tiers.xyz", "tiers"])

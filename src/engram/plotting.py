@@ -23,7 +23,7 @@ CUES = 200
 _COLOURS = ("#c8442e", "#d99a2b", "#3b6ea5")  # hot, warm, cold
 _FAINTEST = 1e-4  # all below is drawn there
 _WARM_UP = 5
-_MOST_TICKS = 10
+_MOST_TICKS = 9
 
 Array = NDArray[Any]
 
@@ -141,7 +141,7 @@ def _draw_latencies(axes: Any, times: list[Array]) -> None:
             share = np.arange(1, len(values) + 1) / len(values)
             axes.step(np.sort(values), share, color=colour, label=label, where="post")
     axes.set_xscale("log")
-    ticks = _ticks_around(np.concatenate(times))
+    ticks = ticks_around(np.concatenate(times))
     axes.set_xlim(ticks[0], ticks[-1])
     axes.set_xticks(ticks)
     axes.xaxis.set_major_formatter("{x:,.10g}")
@@ -154,7 +154,7 @@ def _draw_latencies(axes: Any, times: list[Array]) -> None:
     _explain(axes)
 
 
-def _ticks_around(values: Array) -> Array:
+def ticks_around(values: Array) -> Array:
     """Round numbers (1, 2, 5, 10, ...) around these; where they would be many, powers of ten."""
     round_ones = np.outer(10.0 ** np.arange(-1, 10), (1, 2, 5)).ravel()
     first = max(0, np.searchsorted(round_ones, values.min(), side="right") - 1)
