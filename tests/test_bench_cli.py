@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import runpy
@@ -56,6 +57,16 @@ def test_an_interrupted_command_names_what_it_had_written(
     assert interruptible(half) == 130
     written = own_folders / "results" / "first.json"
     assert capsys.readouterr().err == f"interrupted; written before that: {written}\n"
+
+
+def test_a_full_disk_ends_it_with_a_line(own_folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def full() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert interruptible(full) == 1
+    assert "No space left on device: free some space" in capsys.readouterr().err
+    with pytest.raises(PermissionError):
+        interruptible(lambda: (_ for _ in ()).throw(PermissionError(errno.EACCES, "denied")))
 
 
 @pytest.mark.parametrize("command", COMMANDS)

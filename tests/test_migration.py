@@ -272,6 +272,7 @@ class Misbehaving:
         (Plan(np.arange(3), np.array([0, 1, 3])), "the tier 3"),
         (Plan(np.arange(3), np.array([0, -1, 2])), "the tier -1"),
         (Plan(["a"], ["hot"]), "integers"),  # type: ignore[arg-type]
+        (Plan([[1], [1, 2]], [1, 2]), "keys that make no array"),  # type: ignore[arg-type]
     ],
     ids=str,
 )
@@ -353,6 +354,38 @@ def test_more_than_fits_does_not_come_up(folder: Path) -> None:
         assert store.population().bytes_in(Tier.HOT) <= 80_000
         assert store.stats()["migrations"]["refused"] == report.refused
         assert everything(store) == at_first
+
+
+def test_what_leaves_makes_room_once_however_often_it_is_named(folder: Path) -> None:
+    policy = Misbehaving(lambda population: Plan(population.key, np.full(COUNT, Tier.COLD)))
+    policy.budgets = TierBudgets(hot_bytes="80KB")  # type: ignore[attr-defined]
+    with open_filled(folder, config(policy)) as store:
+        store.migrate()
+        population = store.population()
+        policy.answer = Plan(population.key[:20], np.full(20, Tier.HOT))
+        store.migrate()
+        again = np.repeat(population.key[:20], 1000)
+        policy.answer = Plan(
+            np.concatenate([again, population.key[20:]]),
+            np.concatenate([np.full(len(again), Tier.COLD), np.full(COUNT - 20, Tier.HOT)]),
+        )
+        report = store.migrate()
+
+        assert report.refused > 0
+        assert store.population().bytes_in(Tier.HOT) <= 80_000
+        assert report.stayed == len(again) - 20
+
+
+def test_what_a_policy_is_given_it_cannot_change(folder: Path) -> None:
+    def change(population: Population) -> Plan:
+        population.bytes[:] = 0
+        return Plan.nothing()
+
+    with (
+        open_filled(folder, config(Misbehaving(change)), 50) as store,
+        pytest.raises(ValueError, match="read-only"),
+    ):
+        store.migrate()
 
 
 def test_a_plan_may_name_a_memory_twice(folder: Path) -> None:

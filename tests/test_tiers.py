@@ -143,6 +143,54 @@ def test_a_flipped_bit_in_a_segment_is_found(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("tier", [Tier.WARM, Tier.COLD])
+@pytest.mark.parametrize("column", ["ids", "vectors"])
+def test_what_is_damaged_after_it_was_read_does_not_move_on_with_a_right_checksum(
+    folder: Path, tier: Tier, column: str
+) -> None:
+    policy = Everything(tier)
+    with open_filled(folder, config(policy)) as store:
+        store.migrate()
+        at_first = everything(store)  # every page of a column was read, and right
+        [segment] = folder.glob("seg-*")
+        whole = segment.read_bytes()
+        at = whole.index(b"m0" if column == "ids" else vectors()[500].tobytes())
+        _overwrite(segment, at, bytes(byte ^ 0x81 for byte in whole[at : at + 40]))
+        for other in (Tier.HOT, Tier(3 - tier)):
+            policy.tier = other
+            with pytest.raises(engram.CorruptionError, match=segment.name):
+                store.migrate()
+        if column == "ids":
+            found = store.recall(np.ones(DIM), k=COUNT, ef=4 * COUNT)
+            assert set(found.ids) < set(at_first)  # and none that nobody stored
+            assert not found.complete
+            assert len([id for id in at_first if store.get(id) is not None]) == COUNT
+            with pytest.raises(engram.CorruptionError, match=segment.name):
+                list(store)
+        _overwrite(segment, at, whole[at : at + 40])
+        store.migrate()
+        assert everything(store) == at_first
+        store.verify()
+
+
+def _overwrite(file: Path, at: int, data: bytes) -> None:
+    with file.open("r+b") as stream:
+        stream.seek(at)
+        stream.write(data)
+
+
+def test_a_segment_that_was_removed_is_missed_while_it_can_be_saved(folder: Path) -> None:
+    with open_filled(folder, config(Everything(Tier.COLD))) as store:
+        store.migrate()
+        at_first = everything(store)
+        store.verify()
+        [segment] = folder.glob("seg-*")
+        segment.unlink()
+        with pytest.raises(engram.CorruptionError, match=f"{segment.name} was removed while"):
+            store.verify()
+        assert everything(store) == at_first
+
+
+@pytest.mark.parametrize("tier", [Tier.WARM, Tier.COLD])
 def test_a_memory_whose_id_is_damaged_is_left_out_of_recalls_which_say_so(
     folder: Path, tier: Tier, caplog: pytest.LogCaptureFixture
 ) -> None:

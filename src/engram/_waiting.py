@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 
-from ._errors import EngramError
+from ._errors import EngramError, OutOfSpace
 from ._parts import Parts
 
 _SLICE = 0.1  # seconds
@@ -43,7 +43,8 @@ class Waits:
             self._indexer.revive()
             trouble = self._indexer.trouble() or self._indexer.set_aside()
             if trouble is not None:
-                raise EngramError(
+                full = isinstance(self._indexer.last_error, OutOfSpace)
+                raise (OutOfSpace if full else EngramError)(
                     f"{trouble}; nothing is lost: it stays in the log, is recalled, and is tried again"
                 )
             if indexed:

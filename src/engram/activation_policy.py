@@ -65,7 +65,7 @@ class ActivationPolicy:
 
     def plan(self, population: Population, budgets: TierBudgets) -> Plan:
         """Fills the hot tier with the liveliest, then the warm one; see `fill`."""
-        # Most memories are cold and faint, and stay so: columns of all of them would take more than the plan may.
+        # Most memories are cold and faint, and stay so: columns of all of them would take much memory.
         concerned = (population.tier != Tier.COLD) | (population.activation >= self.hot_min)
         return self._plan(population.at(np.flatnonzero(concerned)), budgets)
 

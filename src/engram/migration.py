@@ -75,7 +75,7 @@ def check_plan(plan: object, policy: object) -> Plan:
     """`plan` with arrays of the right types, or an EngramError that names the policy."""
     if not isinstance(plan, Plan):
         raise EngramError(f"the migration policy {policy!r} returned {plan!r}; it must return an engram.Plan")
-    keys, tiers = np.asarray(plan.keys), np.asarray(plan.tiers)
+    keys, tiers = (_array_of(getattr(plan, name), name, policy) for name in ("keys", "tiers"))
     for name, array in (("keys", keys), ("tiers", tiers)):
         if array.ndim != 1 or (len(array) and array.dtype.kind not in "iu"):
             raise EngramError(
@@ -98,8 +98,28 @@ def check_plan(plan: object, policy: object) -> Plan:
     return Plan(np.ascontiguousarray(keys, np.uint64), np.ascontiguousarray(tiers, np.uint8))
 
 
+def _array_of(value: Any, name: str, policy: object) -> NDArray[Any]:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise EngramError(
+            f"the migration policy {policy!r} returned {name} that make no array ({error}); "
+            "give one axis of integers"
+        ) from None
+
+
+def last_of_each(plan: Plan) -> Plan:
+    """A plan that names each memory once: where it was named last."""
+    _, at = np.unique(plan.keys[::-1], return_index=True)
+    rows = np.sort(len(plan) - 1 - at)
+    return Plan(plan.keys[rows], plan.tiers[rows])
+
+
 def within_budget(plan: Plan, population: Population, hot_budget: int) -> tuple[Moves, int]:
-    """The moves of a plan but those last that would take the hot tier over its budget; how many they are."""
+    """The moves of a plan but those last that would take the hot tier over its budget; how many they are.
+
+    The plan names each memory once: see `last_of_each`.
+    """
     place = _rows_of(plan.keys, population.key)
     known = place >= 0
     sizes = np.zeros(len(plan), np.int64)

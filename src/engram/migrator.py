@@ -21,7 +21,7 @@ from ._tier_statistics import tiers_of
 from .catalog import Catalog
 from .checkpoints import Checkpoints
 from .indexer import Indexer
-from .migration import MigrationReport, Moves, Reason, add, check_plan, within_budget
+from .migration import MigrationReport, Moves, Reason, add, check_plan, last_of_each, within_budget
 from .policy import TIERS, MigrationPolicy, Population, Tier, TierBudgets
 
 REMEMBERED = 20  # reports
@@ -219,9 +219,10 @@ class Migrator:
 
     def _planned(self, run: _Run) -> Moves:
         population = self.population(run.report.at)  # let go of before anything moves
-        plan = check_plan(self._policy.plan(population, self._budgets), self._policy)
+        named = check_plan(self._policy.plan(population, self._budgets), self._policy)
+        plan = last_of_each(named)
         moves, refused = within_budget(plan, population, self._budgets.hot)
-        run.report = replace(run.report, refused=refused)
+        run.report = replace(run.report, refused=refused, stayed=len(named) - len(plan))
         return moves
 
     def _carry_out(self, moves: Moves, run: _Run, bandwidth: float | None) -> None:

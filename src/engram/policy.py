@@ -79,7 +79,7 @@ class TierBudgets:
 
 @dataclass(frozen=True)
 class Population:
-    """Every memory that is indexed, as parallel arrays of shape (n,), in no order.
+    """Every memory that is indexed, as parallel arrays of shape (n,), in no order, not to be written to.
 
     Attributes
     ----------
@@ -101,6 +101,8 @@ class Population:
     @classmethod
     def of(cls, table: Mapping[str, NDArray[Any]], hot_bytes: float) -> Population:
         """What a native table of tiers says."""
+        for column in table.values():
+            column.setflags(write=False)
         return cls(
             table["key"], table["tier"], table["activation"], table["idle"], table["bytes"], int(hot_bytes)
         )

@@ -85,6 +85,8 @@ class Store::Cargo {
 
   // The caller holds the segment.
   void take_row(const TierSegment& segment, tier::Row row) {
+    // Damage must not come out of this with a right checksum.
+    if (std::exchange(taking_from_, &segment) != &segment) check_anew(segment);
     segment.file->copy_vector(row, vectors_.add());
     add({segment.keys[row], segment.hashes[row], segment.file->id_view(row), segment.file->confidence(row),
          nullptr},
@@ -128,6 +130,12 @@ class Store::Cargo {
     Place place;
   };
 
+  static void check_anew(const TierSegment& segment) {
+    segment.file->doubt();
+    static_cast<void>(segment.file->keys());
+    static_cast<void>(segment.file->hashes());
+  }
+
   static std::unique_ptr<ScratchMemory> memory_for(Store& store, const SegmentName& name, std::size_t most) {
     std::size_t row_bytes = sizeof(tier::RowIn) + sizeof(Place) + sizeof(KeyPlace);
     if (name.kind == tier::Kind::kWarm) row_bytes += store.graph_row_bytes();
@@ -145,6 +153,7 @@ class Store::Cargo {
   const std::unique_ptr<ScratchMemory> memory_;  // null: in RAM
   ScratchArray<tier::RowIn> rows_;
   ScratchArray<Place> places_;
+  const TierSegment* taking_from_ = nullptr;
   Scratch vectors_;
 };
 

@@ -154,11 +154,16 @@ Arrival Store::seal(const Cargo& cargo, Pace& pace) {
 }
 
 void Store::promote(std::span<const Place> places, const TierView& view, Pace& pace, MoveReport& report) {
+  const TierSegment* reading = nullptr;
   for (std::size_t begin = 0; begin < places.size(); begin += kPromoteSlice) {
     const std::span<const Place> slice =
         places.subspan(begin, std::min(kPromoteSlice, places.size() - begin));
     std::vector<Promotion> promotions;
-    for (const Place from : slice) promotions.push_back(read_for_promotion(from, view));
+    for (const Place from : slice) {
+      const TierSegment& segment = segment_of(from, view);
+      if (std::exchange(reading, &segment) != &segment) segment.file->doubt();
+      promotions.push_back(read_for_promotion(from, view));
+    }
     promote(promotions, report);
     pace.breathe(0);
   }
@@ -171,7 +176,7 @@ Promotion Store::read_for_promotion(Place from, const TierView& view) const {
                       segment.tier(),
                       segment.keys[row],
                       segment.hashes[row],
-                      segment.file->id(row),
+                      segment.id(row, *ids_),
                       segment.file->confidence(row),
                       std::vector<float>(manifest_.dim)};
   segment.file->copy_vector(row, promotion.vector.data());

@@ -17,7 +17,7 @@ bool Store::is_at(Place place, std::string_view id) const noexcept {
 std::string Store::id_at(Place place) const {
   if (place.is_pending()) return std::string(place.memory()->id);
   if (place.is_hot()) return rows_.at(place.slot()).id;
-  return tiers_.at(place).file->id(place.row());
+  return tiers_.at(place).id(place.row(), *ids_);
 }
 
 std::uint64_t Store::key_at(Place place) const {
@@ -150,7 +150,7 @@ std::vector<std::string> Store::ids() const {
   std::sort(to_read.begin(), to_read.end(), [](const InSegment& a, const InSegment& b) {
     return std::pair(a.segment, a.row) < std::pair(b.segment, b.row);
   });
-  for (const InSegment& each : to_read) found[each.at].second = each.segment->file->id(each.row);
+  for (const InSegment& each : to_read) found[each.at].second = each.segment->id(each.row, *ids_);
   std::sort(found.begin(), found.end());
   std::vector<std::string> ids;
   ids.reserve(found.size());

@@ -72,10 +72,11 @@ std::size_t doubles_among(const hnsw::Graph& graph, std::span<const hnsw::Hit> h
 
 // Appends a hit of a segment; false when its id cannot be read. A damaged page of ids takes no more away than
 // the memories whose ids it held.
-bool name_row(const TierSegment& segment, tier::Row row, const Found& unnamed, Recalled& recalled) {
+bool name_row(const TierSegment& segment, tier::Row row, const IdTable& ids, const Found& unnamed,
+              Recalled& recalled) {
   try {
     Found hit = unnamed;
-    hit.id = segment.file->id(row);
+    hit.id = segment.id(row, ids);
     hit.confidence = segment.file->confidence(row);
     recalled.hits.push_back(std::move(hit));
     return true;
@@ -237,7 +238,7 @@ void Store::name_hits(const Merge& merge, Recalled& recalled) const {
       activation = &hit.memory->activation;
     } else if (hit.segment != nullptr) {
       const Found unnamed{{}, hit.key, hit.distance, 0, hit.tier()};
-      if (!name_row(*hit.segment, hit.number, unnamed, recalled)) continue;
+      if (!name_row(*hit.segment, hit.number, *ids_, unnamed, recalled)) continue;
       activation = &hit.segment->activations[hit.number];
     } else {
       const HotRow& row = rows_.at(hit.number);

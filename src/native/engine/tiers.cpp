@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/error.h"
+
 namespace engram::engine {
 
 TierSegment::TierSegment(const SegmentName& its_name, std::unique_ptr<tier::Segment> its_file,
@@ -14,6 +16,18 @@ TierSegment::TierSegment(const SegmentName& its_name, std::unique_ptr<tier::Segm
       youngest(keys.empty() ? 0 : *std::max_element(keys.begin(), keys.end())),
       live(file->rows(), begin),
       activations(file->rows()) {}
+
+std::string TierSegment::id(tier::Row row, const IdTable& ids) const {
+  std::string id = file->id(row);
+  if (ids.hash(id) == hashes[row]) return id;
+  file->doubt();  // the page was right when it was first read
+  id = file->id(row);
+  if (ids.hash(id) == hashes[row]) return id;
+  const std::string path = file->path().string();
+  throw CorruptionError(path, 0,
+                        path + " was damaged while the store was open: row " + std::to_string(row) +
+                            " has another id than its hash says; close the store and run `engram verify`");
+}
 
 std::size_t TierSegment::memory_bytes() const {
   return sizeof *this + file->memory_bytes() + live.memory_bytes() + file->rows() * sizeof(SharedActivation);

@@ -78,6 +78,8 @@ std::string ColumnSegment::id(Row row) const {
 
 bool ColumnSegment::id_is(Row row, std::string_view id) const noexcept {
   try {
+    if (id_view(row) == id) return true;
+    doubt();  // whoever asks found its hash there
     return id_view(row) == id;
   } catch (...) {
     return true;
@@ -102,6 +104,15 @@ const float* ColumnSegment::vector(Row row) const {
   return reinterpret_cast<const float*>(pages_->at(at));
 }
 
+void ColumnSegment::doubt() const {
+  for (const Section which :
+       {Section::kKeys, Section::kHashes, Section::kTags, Section::kIds, Section::kVectors}) {
+    pages_->doubt(section(which).offset, section(which).bytes);
+  }
+  keys_checked_.store(false, std::memory_order_release);
+  hashes_checked_.store(false, std::memory_order_release);
+}
+
 void ColumnSegment::will_need(std::span<const Row> rows) const {
   const File& file = pages_->file();
   for (const Row row : rows) {
@@ -118,6 +129,13 @@ void ColumnSegment::will_need(std::span<const Row> rows) const {
 }
 
 void ColumnSegment::verify_columns() const {
+  if (!pages_->file().is_named()) {
+    throw CorruptionError(
+        path().string(), 0,
+        path().string() +
+            " was removed while the store was open: what it holds is gone once the store is "
+            "closed; store again what this process still recalls of it");
+  }
   pages_->verify();
   for (std::size_t row = 0; row < rows(); ++row) {
     const Tag tag = this->tag(static_cast<Row>(row));

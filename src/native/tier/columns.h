@@ -32,6 +32,7 @@ class ColumnSegment : public Segment {
   const float* vector(Row row) const override;
   std::uint64_t key(Row row) const override;
   bool id_is(Row row, std::string_view id) const noexcept override;
+  void doubt() const override;
   void will_need(std::span<const Row> rows) const override;
 
   std::uint64_t disk_bytes() const override { return pages_->header().file_bytes(); }

@@ -64,14 +64,24 @@ std::size_t Pages::check(std::uint64_t page, std::size_t together) const {
   const std::size_t count = std::min<std::uint64_t>(together, header_.pages() - first);
   std::vector<std::byte> bytes(count * kPage);
   const std::size_t got = file_->read_at(first * kPage, bytes) / kPage;
+  bool good = false;
   for (std::size_t i = 0; i < got; ++i) {
     const std::uint64_t number = first + i;
-    if (right(number, Bytes(bytes).subspan(i * kPage, kPage))) {
-      checked_[number / 64].fetch_or(std::uint64_t{1} << (number % 64), std::memory_order_relaxed);
-    }
+    if (!right(number, Bytes(bytes).subspan(i * kPage, kPage))) continue;
+    checked_[number / 64].fetch_or(bit(number), std::memory_order_relaxed);
+    good = good || number == page;
   }
-  if (!checked(page)) wrong(page);
+  if (!good) wrong(page);
   return count;
+}
+
+void Pages::doubt(std::uint64_t offset, std::uint64_t size) const {
+  const std::uint64_t first = offset / kPage;
+  const std::uint64_t end = (offset + size + kPage - 1) / kPage;
+  for (std::uint64_t word = first / 64; word * 64 < end;
+       ++word) {  // a neighbour checked once more does no harm
+    checked_[word].store(0, std::memory_order_relaxed);
+  }
 }
 
 void Pages::check_read(std::uint64_t offset, Bytes pages) const {

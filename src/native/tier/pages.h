@@ -6,7 +6,7 @@
 // Thread-safety: every call from any thread.
 //
 // Invariants: need() returns only when the checksums of all pages it covers were right once since the file
-// was opened.
+// was opened, or since they were last in doubt.
 #pragma once
 
 #include <atomic>
@@ -42,6 +42,8 @@ class Pages {
     }
     return read;
   }
+  // Has the pages of [offset, offset + size) checked anew before they are believed again.
+  void doubt(std::uint64_t offset, std::uint64_t size) const;
   // Checks whole pages that were read elsewhere, `offset` being that of the first. Errors: CorruptionError.
   void check_read(std::uint64_t offset, Bytes pages) const;
   // Reads `out` and checks it: whole pages. Errors: CorruptionError, IoError.
@@ -55,8 +57,9 @@ class Pages {
   std::size_t memory_bytes() const;
 
  private:
+  static std::uint64_t bit(std::uint64_t page) { return std::uint64_t{1} << (page % 64); }
   bool checked(std::uint64_t page) const {
-    return ((checked_[page / 64].load(std::memory_order_relaxed) >> (page % 64)) & 1U) != 0;
+    return (checked_[page / 64].load(std::memory_order_relaxed) & bit(page)) != 0;
   }
   std::size_t check(std::uint64_t page, std::size_t together) const;
   bool right(std::uint64_t page, Bytes bytes) const;

@@ -78,6 +78,9 @@ class Segment {
   virtual std::uint64_t key(Row row) const = 0;
   // Whether this is the row's id; where the damage of a page leaves it open, true (its hash says so).
   virtual bool id_is(Row row, std::string_view id) const noexcept = 0;
+  // Has all columns checked anew before they are believed again: what was right when it was first read may
+  // have been damaged since.
+  virtual void doubt() const = 0;
   // Asks the disk for what id(), key() and confidence() of these rows will read, all at once.
   virtual void will_need(std::span<const Row> rows) const = 0;
 

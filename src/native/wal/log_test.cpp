@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <random>
 #include <string>
@@ -192,6 +193,30 @@ TEST_F(LogOnDisk, SparesTakeNoMoreThanTheyMay) {
   open(options, last);
   ASSERT_FALSE(replayed_.empty());
   EXPECT_TRUE(replayed_.back().second.ends_with("x199"));
+}
+
+TEST_F(LogOnDisk, WhateverHasTheNameOfASpareIsInNobodysWay) {
+  open({})->append(bytes_of("one"), std::nullopt, 0);
+  const Path outside = folder().parent_path() / "outside";
+  std::ofstream(outside) << "not of the log";
+  std::filesystem::create_directories(folder() / "spare-00000001.wal" / "full");
+  std::filesystem::create_symlink("nowhere", folder() / "spare-00000002.wal");
+  std::filesystem::create_symlink(outside, folder() / "spare-00000003.wal");
+  std::ofstream(folder() / "spare-00000004.wal");
+  std::filesystem::resize_file(folder() / "spare-00000004.wal", std::uint64_t{1} << 40);
+  Options options;
+  options.segment_bytes = 8192;
+  {
+    const std::unique_ptr<Log> log = open(options);
+    const std::string text(1000, 'x');
+    Lsn last = 0;
+    for (int i = 0; i < 100; ++i) last = log->append(bytes_of(text), std::nullopt, 0);
+    log->drop_below(last, 1 << 20);
+  }
+  EXPECT_FALSE(std::filesystem::exists(folder() / "spare-00000004.wal"));
+  std::string content;
+  std::getline(std::ifstream(outside), content);
+  EXPECT_EQ(content, "not of the log");
 }
 
 TEST_F(LogOnDisk, AForkedChildLetsGoOfItWithoutHarm) {

@@ -4,6 +4,8 @@
 #include <random>
 #include <utility>
 
+#include "base/error.h"
+
 namespace engram::wal {
 
 namespace {
@@ -24,7 +26,7 @@ Segments::Segments(FileSystem& files, Path folder, std::uint64_t segment_bytes,
       segment_bytes_(segment_bytes),
       syncer_(syncer),
       sealed_(std::move(sealed)) {
-  adopt_spares();
+  remove_spares();
   start(next);
 }
 
@@ -64,9 +66,10 @@ void Segments::drop_below(Lsn lsn, std::uint64_t spare_bytes) {
   std::vector<Path> spared;
   for (const std::uint32_t sequence : dropped) {
     const Path path = folder_ / segment_name(sequence);
-    if (spared.size() < wanted && spare_bytes >= kLeastSpare) {
-      spared.push_back(folder_ / spare_name(sequence));
-      files_.rename(path, spared.back());
+    const Path spare = folder_ / spare_name(sequence);
+    const bool keep = spared.size() < wanted && spare_bytes >= kLeastSpare;
+    if (keep && rename_to_spare(path, spare)) {
+      spared.push_back(spare);
     } else {
       files_.remove(path);
     }
@@ -105,18 +108,26 @@ Segments::Spare Segments::cut(const Path& path, std::uint64_t most) {
   return {path, most};
 }
 
-// Those an earlier process left: their names are as durable as can be known after one more sync.
-void Segments::adopt_spares() {
+// What an earlier process left, or anybody put there. What cannot go is passed over.
+void Segments::remove_spares() {
   for (const std::string& name : files_.list(folder_)) {
     if (!is_spare_name(name)) continue;
-    const Path path = folder_ / name;
-    if (spares_.size() < kMostSpares) {
-      spares_.push_back({path, files_.open(path, OpenMode::kRead)->size()});
-    } else {
-      files_.remove(path);
+    try {
+      files_.remove(folder_ / name);
+    } catch (const IoError&) {
+      continue;
     }
   }
-  if (!spares_.empty()) files_.sync_folder(folder_);
+}
+
+// False when its name is taken by what cannot be replaced.
+bool Segments::rename_to_spare(const Path& path, const Path& spare) {
+  try {
+    files_.rename(path, spare);
+    return true;
+  } catch (const IoError&) {
+    return false;
+  }
 }
 
 std::optional<Path> Segments::take_spare() {

@@ -6,7 +6,7 @@
 //  (1) The segments' LSN ranges follow each other without a gap, the current one last.
 //  (2) A dropped segment is kept as a spare for a later one to write over, which syncs faster than new
 //      blocks; only once its new name is durable, lest it come back under the old one with a header that
-//      is not its own. Spares are cut to what they may take in all.
+//      is not its own. Spares are cut to what they may take in all, and go with the next open.
 #pragma once
 
 #include <atomic>
@@ -49,7 +49,8 @@ class Segments {
   };
 
   void start(const SegmentHeader& header);
-  void adopt_spares();
+  void remove_spares();
+  bool rename_to_spare(const Path& path, const Path& spare);
   std::optional<Path> take_spare();
   std::vector<std::uint32_t> take_sealed_below(Lsn lsn);
   Spare cut(const Path& path, std::uint64_t most);
