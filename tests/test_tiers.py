@@ -143,7 +143,7 @@ def test_a_flipped_bit_in_a_segment_is_found(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("tier", [Tier.WARM, Tier.COLD])
-@pytest.mark.parametrize("column", ["ids", "vectors"])
+@pytest.mark.parametrize("column", ["keys", "ids", "vectors"])
 def test_what_is_damaged_after_it_was_read_does_not_move_on_with_a_right_checksum(
     folder: Path, tier: Tier, column: str
 ) -> None:
@@ -153,7 +153,9 @@ def test_what_is_damaged_after_it_was_read_does_not_move_on_with_a_right_checksu
         at_first = everything(store)  # every page of a column was read, and right
         [segment] = folder.glob("seg-*")
         whole = segment.read_bytes()
-        at = whole.index(b"m0" if column == "ids" else vectors()[500].tobytes())
+        at = {"keys": 4096, "ids": whole.index(b"m0"), "vectors": whole.index(vectors()[500].tobytes())}[
+            column
+        ]
         _overwrite(segment, at, bytes(byte ^ 0x81 for byte in whole[at : at + 40]))
         for other in (Tier.HOT, Tier(3 - tier)):
             policy.tier = other

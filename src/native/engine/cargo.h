@@ -86,7 +86,7 @@ class Store::Cargo {
   // The caller holds the segment.
   void take_row(const TierSegment& segment, tier::Row row) {
     // Damage must not come out of this with a right checksum.
-    if (std::exchange(taking_from_, &segment) != &segment) check_anew(segment);
+    if (std::exchange(taking_from_, &segment) != &segment) segment.check_anew();
     segment.file->copy_vector(row, vectors_.add());
     add({segment.keys[row], segment.hashes[row], segment.file->id_view(row), segment.file->confidence(row),
          nullptr},
@@ -129,12 +129,6 @@ class Store::Cargo {
     std::uint64_t key;
     Place place;
   };
-
-  static void check_anew(const TierSegment& segment) {
-    segment.file->doubt();
-    static_cast<void>(segment.file->keys());
-    static_cast<void>(segment.file->hashes());
-  }
 
   static std::unique_ptr<ScratchMemory> memory_for(Store& store, const SegmentName& name, std::size_t most) {
     std::size_t row_bytes = sizeof(tier::RowIn) + sizeof(Place) + sizeof(KeyPlace);

@@ -161,7 +161,7 @@ void Store::promote(std::span<const Place> places, const TierView& view, Pace& p
     std::vector<Promotion> promotions;
     for (const Place from : slice) {
       const TierSegment& segment = segment_of(from, view);
-      if (std::exchange(reading, &segment) != &segment) segment.file->doubt();
+      if (std::exchange(reading, &segment) != &segment) segment.check_anew();
       promotions.push_back(read_for_promotion(from, view));
     }
     promote(promotions, report);

@@ -17,6 +17,12 @@ TierSegment::TierSegment(const SegmentName& its_name, std::unique_ptr<tier::Segm
       live(file->rows(), begin),
       activations(file->rows()) {}
 
+void TierSegment::check_anew() const {
+  file->doubt();
+  static_cast<void>(file->keys());
+  static_cast<void>(file->hashes());
+}
+
 std::string TierSegment::id(tier::Row row, const IdTable& ids) const {
   std::string id = file->id(row);
   if (ids.hash(id) == hashes[row]) return id;

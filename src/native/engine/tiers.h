@@ -37,6 +37,8 @@ struct TierSegment {
   TierSegment(const SegmentName& name, std::unique_ptr<tier::Segment> file, tier::LiveRows::Begin begin);
 
   Tier tier() const { return tier_of(name.kind); }
+  // Before rows are copied: keys and hashes now, the other columns as they are read. Errors: CorruptionError.
+  void check_anew() const;
   // Of one row. Errors: CorruptionError, also when it is another than the row's hash says.
   std::string id(tier::Row row, const IdTable& ids) const;
   std::size_t memory_bytes() const;
