@@ -130,6 +130,10 @@ void Graph::save(File& file) const {
   impl_->save(file);
 }
 
+double Graph::sketches_off() const {
+  return static_cast<double>(impl_->sketches_off.load(std::memory_order_relaxed));
+}
+
 Graph::Guard Graph::pin() const {
   return impl_->epochs.pin();
 }

@@ -90,6 +90,9 @@ class Graph {
   // at every link; not while others insert or retire.
   std::size_t unreachable() const;
 
+  // What sketches of the vectors are off by, as far as nodes were asked (hnsw/judge.cpp); 1 while none was.
+  double sketches_off() const;
+
   // While one of these lives, no slot that a search could see when it was made is used again.
   using Guard = Epochs::Pin;
   Guard pin() const;

@@ -26,11 +26,11 @@ std::size_t gather_counting(const Field& field, Slot from, const Counts& counts,
   std::vector<Slot>& through = scratch.through;
   Visited& visited = scratch.visited;
   std::size_t count = 0;
-  const std::size_t bytes = field.nodes.code_bytes();
+  const std::size_t bytes = field.code_bytes();
   const auto take = [&](Slot slot) {
     visited.mark(slot);
     out.slots[count] = slot;
-    out.codes[count] = field.nodes.code(slot);
+    out.codes[count] = field.code(slot);
     prefetch(out.codes[count++], bytes);
   };
   through.clear();

@@ -18,6 +18,7 @@
 #include "hnsw/graph.h"
 #include "hnsw/lock.h"
 #include "hnsw/nodes.h"
+#include "hnsw/resolve.h"
 #include "hnsw/scratch.h"
 #include "hnsw/walk.h"
 #include "simd/kernels.h"
@@ -87,6 +88,11 @@ struct Graph::Impl {
                      const Filter* filter, Hit* out) const;
   std::size_t search_among(const float* query, std::span<const Slot> among, std::size_t k, Hit* out) const;
 
+  // judge.cpp
+  void judge_newcomer(Slot slot, Scratch& scratch);
+  void judge_loaded();
+  void judge(Slot slot, Scratch& scratch);
+
   // save.cpp
   void save(File& file) const;
   void drop_stale_links();
@@ -134,8 +140,18 @@ struct Graph::Impl {
   SpinLock& lock_of(Slot slot) const { return locks[slot % locks.size()]; }
   std::size_t alive_now() const { return alive.load(std::memory_order_relaxed); }
   Entry entry_now() const { return Entry::of(entry.load(std::memory_order_acquire)); }
-  Field field(const simd::CodeQuery& query, std::size_t level) const {
-    return {.nodes = nodes, .kernels = kernels, .query = query, .dim = options.dim, .level = level};
+  Field field(const simd::CodeQuery& query) const {
+    return {.nodes = nodes,
+            .kernels = kernels,
+            .query = query,
+            .dim = options.dim,
+            .level = 0,
+            .sketched = nodes.sketched()};
+  }
+  // Whether searches go by sketches.
+  bool sketches_serve() const {
+    return nodes.sketched() &&
+           sketches_off.load(std::memory_order_relaxed) < static_cast<float>(kSketchesOff);
   }
   BareField bare_field(const simd::CodeQuery& query, std::size_t level) const {
     return {.nodes = bare, .kernels = kernels, .query = query, .dim = options.dim, .level = level};
@@ -152,6 +168,8 @@ struct Graph::Impl {
   std::mutex raising;  // held by who changes the entry
   std::mutex copying;  // held by who changes a chain of copies
   std::atomic<std::uint64_t> entry{Entry{}.packed()};
+
+  std::atomic<float> sketches_off{1.0F};  // a moving mean of SketchError::share()
 
   std::once_flag shift_chosen;
   float shift = 0.0F;  // see Coding; fixed by the first vector

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "hnsw/sketch.h"
 #include "simd/kernels.h"
 
 namespace engram::hnsw {
@@ -24,8 +25,10 @@ Nodes::Nodes(const Options& options, Backing* backing)
       m_(options.m),
       scalar_(options.scalar),
       code_bytes_(simd::kCodeHeaderBytes + options.dim),
+      sketched_(options.dim >= kSketchedFrom),
       links_at_(round_up(code_bytes_, sizeof(Slot))),
       records_(round_up(links_at_ + 2 * options.m * sizeof(Slot), 16), kMaxSlots, backing),
+      sketches_(round_up(simd::sketch_bytes(options.dim), 16), kMaxSlots, backing),
       vectors_(options.dim * scalar_bytes(options.scalar), kMaxSlots, backing),
       lives_(sizeof(Life), kMaxSlots, backing),
       towers_(sizeof(std::uint32_t), kMaxSlots),
@@ -34,6 +37,7 @@ Nodes::Nodes(const Options& options, Backing* backing)
 
 void Nodes::reserve(Slot slot) {
   records_.reserve(slot);
+  if (sketched_) sketches_.reserve(slot);
   vectors_.reserve(slot);
   lives_.reserve(slot);
   towers_.reserve(slot);
@@ -60,6 +64,7 @@ void Nodes::write(Slot slot, const float* vector, Coding coding, std::uint64_t b
   copies.clear(slot);
   linked.clear(slot);
   encode(vector, dim_, coding, code(slot));
+  write_sketch(slot);
   auto* const kept = vectors_.at(slot);
   switch (scalar_) {
     case Scalar::kF32:
@@ -78,6 +83,10 @@ void Nodes::write(Slot slot, const float* vector, Coding coding, std::uint64_t b
   this->dead_at(slot).store(dead_at, std::memory_order_relaxed);
 }
 
+void Nodes::write_sketch(Slot slot) {
+  if (sketched_) engram::hnsw::sketch(code(slot), dim_, sketches_.at(slot));
+}
+
 void Nodes::clear_links(Slot slot) {
   for (std::size_t l = 0; l <= level(slot); ++l) {
     for (Slot& link : links(slot, l)) store_link(link, kNoSlot);
@@ -86,6 +95,7 @@ void Nodes::clear_links(Slot slot) {
 
 void Nodes::copy(Slot slot, const Nodes& from, Slot source) {
   std::memcpy(code(slot), from.code(source), code_bytes_);
+  if (sketched_) std::memcpy(sketches_.at(slot), from.sketches_.at(source), sketches_.stride());
   std::memcpy(vectors_.at(slot), from.vectors_.at(source), vectors_.stride());
   life(slot).born = from.born(source);
   dead_at(slot).store(from.dead_at(source).load(std::memory_order_acquire), std::memory_order_relaxed);
@@ -108,18 +118,18 @@ const float* Nodes::floats(Slot slot, float* buffer) const {
 }
 
 std::size_t Nodes::memory_bytes(std::size_t slots) const {
-  return records_.memory_bytes(slots) + vectors_.memory_bytes(slots) + lives_.memory_bytes(slots) +
-         towers_.memory_bytes(slots) + links_to_.memory_bytes(slots) +
-         upper_.memory_bytes(upper_used_.load(std::memory_order_relaxed)) + present.memory_bytes(slots) +
-         alive.memory_bytes(slots) + linked.memory_bytes(slots) + leaving.memory_bytes(slots) +
-         dying.memory_bytes(slots) + copies.memory_bytes(slots);
+  return records_.memory_bytes(slots) + (sketched_ ? sketches_.memory_bytes(slots) : 0) +
+         vectors_.memory_bytes(slots) + lives_.memory_bytes(slots) + towers_.memory_bytes(slots) +
+         links_to_.memory_bytes(slots) + upper_.memory_bytes(upper_used_.load(std::memory_order_relaxed)) +
+         present.memory_bytes(slots) + alive.memory_bytes(slots) + linked.memory_bytes(slots) +
+         leaving.memory_bytes(slots) + dying.memory_bytes(slots) + copies.memory_bytes(slots);
 }
 
 std::size_t Nodes::slot_bytes() const {
   constexpr std::size_t kMarks = 1;  // six bits
   // One slot in M is on level 1, one in M squares on level 2, and so on.
-  return records_.stride() + vectors_.stride() + lives_.stride() + towers_.stride() + links_to_.stride() +
-         upper_.stride() / (m_ - 1) + kMarks;
+  return records_.stride() + (sketched_ ? sketches_.stride() : 0) + vectors_.stride() + lives_.stride() +
+         towers_.stride() + links_to_.stride() + upper_.stride() / (m_ - 1) + kMarks;
 }
 
 }  // namespace engram::hnsw

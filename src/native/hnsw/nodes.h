@@ -62,6 +62,11 @@ class Nodes {
   const std::byte* code(Slot slot) const { return records_.at(slot); }
   std::byte* code(Slot slot) { return records_.at(slot); }
   std::size_t code_bytes() const { return code_bytes_; }
+  // Of long vectors: what a walk goes by.
+  bool sketched() const { return sketched_; }
+  const std::byte* sketch(Slot slot) const { return sketches_.at(slot); }
+  // Makes the sketch of a slot whose code is there.
+  void write_sketch(Slot slot);
   // The squared length of what the code decodes to.
   float norm2(Slot slot) const { return reinterpret_cast<const simd::CodeHeader*>(code(slot))->norm2; }
 
@@ -173,8 +178,10 @@ class Nodes {
   std::size_t m_;
   Scalar scalar_;
   std::size_t code_bytes_;
+  bool sketched_;
   std::size_t links_at_;
   ChunkedArray records_;
+  ChunkedArray sketches_;
   ChunkedArray vectors_;
   ChunkedArray lives_;
   ChunkedArray towers_;

@@ -47,18 +47,45 @@ class Pool {
                                                       : std::numeric_limits<float>::infinity();
   }
 
+  // How many of the nearest are expanded, all of them.
+  std::size_t expanded() {
+    while (cursor_ < size_ && (entries_[cursor_] & kExpanded) != 0) ++cursor_;
+    return cursor_;
+  }
   // The nearest entry not yet expanded, marked so; kNoSlot when there is none.
   Slot take_next() {
-    while (cursor_ < size_ && (entries_[cursor_] & kExpanded) != 0) ++cursor_;
-    if (cursor_ == size_) return kNoSlot;
+    if (expanded() == size_) return kNoSlot;
     const Slot slot = entries_[cursor_] & kSlotMask;
     entries_[cursor_++] |= kExpanded;
     return slot;
   }
   // What take_next() would give, unmarked.
-  Slot peek_next() {
-    while (cursor_ < size_ && (entries_[cursor_] & kExpanded) != 0) ++cursor_;
-    return cursor_ == size_ ? kNoSlot : entries_[cursor_] & kSlotMask;
+  Slot peek_next() { return expanded() == size_ ? kNoSlot : entries_[cursor_] & kSlotMask; }
+
+  // After the walk: forgets the entries that do not count.
+  void keep_counted() {
+    if (counted_ == size_) return;
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (!counts(i)) continue;
+      distances_[kept] = distances_[i];
+      entries_[kept++] = entries_[i];
+    }
+    size_ = cursor_ = kept;
+  }
+  // After the walk: gives each entry another distance, by its place, and sorts them anew.
+  void rescore(const float* distances) {
+    for (std::size_t i = 0; i < size_; ++i) {  // nearly in order, so insertion moves little
+      const Slot entry = entries_[i];
+      std::size_t at = i;
+      for (; at > 0 && distances[i] < distances_[at - 1]; --at) {
+        distances_[at] = distances_[at - 1];
+        entries_[at] = entries_[at - 1];
+      }
+      distances_[at] = distances[i];
+      entries_[at] = entry;
+    }
+    cursor_ = size_;
   }
 
   // Every entry counts: the plain walk.

@@ -79,8 +79,7 @@ void Graph::Impl::rescue(Slot slot, Scratch& scratch) {
   }
   const simd::CodeQuery query =
       query_of_code(nodes.code(slot), options.dim, options.metric, scratch.query.data());
-  Nearest at{from.slot, score_one(field(query, 0), from.slot)};
-  for (std::size_t l = from.level; l > 0; --l) at = descend(field(query, l), at, scratch.gathered);
+  const Nearest at = descend(bare_field(query, 0), from, 0, used.load(std::memory_order_acquire), scratch);
   find_candidates(slot, bare_field(query, 0), at, scratch);
   if (scratch.visited.mark(slot)) return;  // the walk came by it
   for (const Candidate& candidate : scratch.candidates) {

@@ -322,6 +322,7 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
     if (level > format::kMostLevels)
       reader.corrupt(levels_at, "a node has " + std::to_string(level) + " levels");
     nodes.reserve(slot);
+    nodes.write_sketch(slot);
     if ((levels[slot] & format::kCopy) != std::byte{}) nodes.copies.set(slot);
     towers += level;
   }
@@ -389,6 +390,7 @@ std::unique_ptr<Graph> Graph::load(const File& file, const Path& path) {
   impl.youngest.store(header.youngest, std::memory_order_relaxed);
   impl.entry.store(entry.packed(), std::memory_order_release);
   if (!impl.retired.empty()) impl.drop_stale_links();
+  impl.judge_loaded();
   return graph;
 }
 

@@ -71,7 +71,7 @@ struct Scratch {
       : gathered(links < 64 ? 64 : links),
         ahead(kAhead, Gathered(links)),
         choosing(256),
-        query(dim),
+        query(simd::sketch_blocks(dim) * simd::kSketchBlock),
         other(dim) {}
   Pool pool;
   Visited visited;

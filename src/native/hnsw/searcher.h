@@ -1,7 +1,9 @@
-// One search: walk (or, in a small set, scan) on the codes, then rank the best again on the full vectors.
+// One search: walk (or, in a small set, scan) on the codes, or on sketches of them, then rank the best again
+// on the full vectors.
 //
 // A template over the graph, which is Graph::Impl or a sealed one in a mapped file. A `Source` gives options,
-// kernels, nodes, alive_now(), entry_now(), coding_of(vector), field(query, level) and each_present(see).
+// kernels, nodes, alive_now(), entry_now(), coding_of(vector), field(query), sketches_serve() and
+// each_present(see).
 //
 // Thread-safety: reads the graph while others change it; the scratch is the search's own.
 //
@@ -22,16 +24,10 @@
 #include "hnsw/graph.h"
 #include "hnsw/hop.h"
 #include "hnsw/options.h"
+#include "hnsw/resolve.h"
 #include "hnsw/walk.h"
 
 namespace engram::hnsw {
-
-// Ends a walk once something holds.
-template <class Condition>
-struct Until {
-  const Condition& condition;
-  bool due() const { return condition(); }
-};
 
 // Below this many live slots a scan of all codes beats the walk.
 inline constexpr std::size_t kScanBelow = 1000;
@@ -124,6 +120,7 @@ class Search {
   void prepare() {
     query_ = encode_query(vector_, graph_.options.dim, graph_.coding_of(vector_), graph_.options.metric,
                           scratch_.query.data());
+    by_codes_ = !graph_.sketches_serve();
   }
 
   // The node that a walk on level 0 begins with, as near to the query as upper levels lead; kNoSlot in an
@@ -131,9 +128,7 @@ class Search {
   Slot beginning() {
     const auto from = graph_.entry_now();
     if (from.none()) return kNoSlot;
-    Nearest at{from.slot, score_one(graph_.field(query_, 0), from.slot)};
-    for (std::size_t l = from.level; l > 0; --l) at = descend(graph_.field(query_, l), at, scratch_.gathered);
-    return at.slot;
+    return descend(field(), from, 0, slots_, scratch_).slot;
   }
 
   // Makes the pool ready for a walk on level 0, and puts the node that it begins with in; false in an empty
@@ -142,33 +137,52 @@ class Search {
   bool begin(const Counting& counts, std::size_t capacity) {
     const Slot start = beginning();
     if (start == kNoSlot) return false;
-    scratch_.pool.reset(ef_, capacity, std::max(ef_ / 2, refined(k_)));
+    // By sketches a little broader: so no recall is lost at an equal ef.
+    const std::size_t breadth = by_codes_ ? ef_ : ef_ + ef_ / 16 + 1;
+    scratch_.pool.reset(breadth, capacity, std::max(ef_ / 2, refined(k_)));
     scratch_.visited.begin(slots_);
-    start_at(graph_.field(query_, 0), start, counts, scratch_);
+    start_at(field(), start, counts, scratch_);
     return true;
   }
 
   bool walk_graph() {
-    if (!begin(counts_, std::is_same_v<Counts, Everything> ? ef_ : room())) return false;
-    walk(graph_.field(query_, 0), counts_, scratch_, limit_);
+    do {
+      if (!begin(counts_, std::is_same_v<Counts, Everything> ? ef_ : room())) return false;
+      walk(field(), counts_, scratch_, limit_);
+    } while (!ordered() && !limit_.due());
     return true;
+  }
+
+  // Orders what a walk on sketches has found. False when they proved blind: from now on walks go by codes.
+  bool ordered() {
+    if (!field().sketched) return true;
+    by_codes_ = resolve(field(), scratch_.pool, scratch_.choosing) > kWalkOff;
+    return !by_codes_;
+  }
+
+  auto field() const {
+    const auto field = graph_.field(query_);
+    return by_codes_ ? field.by_codes() : field;
   }
 
   // False when it was given up: of so many nodes near the query four times as many as are wanted should
   // count, and fewer do than are wanted.
   bool walk_filtered() {
-    if (!begin(counts_, room())) return false;
     const auto lost = [this] { return scratch_.pool.full() && scratch_.pool.counted() < k_; };
     const auto over = [&] { return limit_.due() || lost(); };
-    walk(graph_.field(query_, 0), counts_, scratch_, Until{over});
-    return !lost();
+    do {
+      if (!begin(counts_, room())) return false;
+      walk(field(), counts_, scratch_, Until{over});
+      if (lost()) return false;
+    } while (!ordered() && !limit_.due());
+    return true;
   }
 
   // A two-hop walk; false when it ran dry: it was among few that are linked with each other, and the nearest
   // may be elsewhere.
   template <class Seeds>
   bool hop(const Seeds& seeds) {
-    const auto field = graph_.field(query_, 0);
+    const auto field = graph_.field(query_).by_codes();
     scratch_.pool.reset(ef_, ef_, std::max(ef_ / 2, refined(k_)));
     scratch_.visited.begin(slots_);
     scratch_.seeds.clear();
@@ -190,7 +204,7 @@ class Search {
   // Scores the codes of all that count of those that each_slot(see) names.
   template <class EachSlot>
   void scan(const EachSlot& each_slot) {
-    const auto field = graph_.field(query_, 0);
+    const auto field = graph_.field(query_).by_codes();
     Gathered& gathered = scratch_.gathered;
     const std::size_t batch = 64;
     std::size_t count = 0;
@@ -330,6 +344,7 @@ class Search {
   const Counts& counts_;
   double share_;  // of all slots, about how many count
   Limit limit_;
+  bool by_codes_ = true;  // and not by sketches
   simd::CodeQuery query_{};
 };
 

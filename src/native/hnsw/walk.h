@@ -43,6 +43,26 @@ struct FieldOf {
   const simd::CodeQuery& query;
   std::size_t dim;
   std::size_t level;
+  bool sketched = false;  // go by sketches
+
+  static constexpr bool kHasSketches = requires(NodeSource source) { source.sketch(Slot{}); };
+
+  const std::byte* code(Slot slot) const {
+    if constexpr (kHasSketches) {
+      if (sketched) return nodes.sketch(slot);
+    }
+    return nodes.code(slot);
+  }
+  std::size_t code_bytes() const { return sketched ? simd::sketch_bytes(dim) : nodes.code_bytes(); }
+  void score(const std::byte* const* codes, std::size_t count, float* out) const {
+    (sketched ? kernels.score_sketches : kernels.score_codes)(query, codes, count, dim, out);
+  }
+  // The same by whole codes.
+  FieldOf by_codes() const {
+    FieldOf other = *this;
+    other.sketched = false;
+    return other;
+  }
 };
 using Field = FieldOf<Nodes>;
 
@@ -54,6 +74,13 @@ struct Everything {
 // For the walk that no deadline ends, likewise.
 struct NoLimit {
   static constexpr bool due() { return false; }
+};
+
+// Ends a walk once something holds.
+template <class Condition>
+struct Until {
+  const Condition& condition;
+  bool due() const { return condition(); }
 };
 
 // Asks for the lines of [at, at + bytes), of what is longer than 2 KiB for the beginning: the rest is asked
@@ -76,11 +103,11 @@ void prefetch_links(const FieldOf<NodeSource>& field, Slot slot) {
 template <class NodeSource>
 std::size_t gather(const FieldOf<NodeSource>& field, Slot slot, Visited& visited, Gathered& out) {
   std::size_t count = 0;
-  const std::size_t bytes = field.nodes.code_bytes();
+  const std::size_t bytes = field.code_bytes();
   for (const Slot& link : field.nodes.links(slot, field.level)) {
     const Slot neighbour = load_link(link);
     if (neighbour == kNoSlot) break;
-    const std::byte* const code = field.nodes.code(neighbour);
+    const std::byte* const code = field.code(neighbour);
     out.slots[count] = neighbour;
     out.codes[count] = code;
     const bool seen = visited.mark(neighbour);
@@ -94,7 +121,7 @@ std::size_t gather(const FieldOf<NodeSource>& field, Slot slot, Visited& visited
 template <class NodeSource, class Counts>
 void admit(const FieldOf<NodeSource>& field, std::size_t count, const Counts& counts, Pool& pool,
            Gathered& gathered) {
-  field.kernels.score_codes(field.query, gathered.codes.data(), count, field.dim, gathered.distances.data());
+  field.score(gathered.codes.data(), count, gathered.distances.data());
   const std::size_t chosen =
       field.kernels.select_below(gathered.distances.data(), count, pool.bound(), gathered.chosen.data());
   for (std::size_t i = 0; i < chosen; ++i) {
@@ -113,7 +140,7 @@ template <class NodeSource, class Counts>
 void start_at(const FieldOf<NodeSource>& field, Slot slot, const Counts& counts, Scratch& scratch) {
   scratch.visited.mark(slot);
   scratch.gathered.slots[0] = slot;
-  scratch.gathered.codes[0] = field.nodes.code(slot);
+  scratch.gathered.codes[0] = field.code(slot);
   admit(field, 1, counts, scratch.pool, scratch.gathered);
 }
 
@@ -154,37 +181,43 @@ void walk(const FieldOf<NodeSource>& field, const Counts& counts, Scratch& scrat
 
 template <class NodeSource>
 float score_one(const FieldOf<NodeSource>& field, Slot slot) {
-  const std::byte* const code = field.nodes.code(slot);
+  const std::byte* const code = field.code(slot);
   float distance;
-  field.kernels.score_codes(field.query, &code, 1, field.dim, &distance);
+  field.score(&code, 1, &distance);
   return distance;
 }
 
-// From `from` to the node of this level that no neighbour of it is nearer than.
+// A node and how far it is.
 struct Nearest {
   Slot slot;
   float distance;
 };
+
+// From the entry down to `level`, on each level above it to the node that no neighbour of it is nearer than.
+// A node that was scored on the way is not scored again: it was no nearer.
 template <class NodeSource>
-Nearest descend(const FieldOf<NodeSource>& field, Nearest from, Gathered& gathered) {
-  const std::size_t bytes = field.nodes.code_bytes();
-  for (;;) {
-    std::size_t count = 0;
-    for (const Slot& link : field.nodes.links(from.slot, field.level)) {
-      const Slot neighbour = load_link(link);
-      if (neighbour == kNoSlot) break;
-      gathered.slots[count] = neighbour;
-      gathered.codes[count] = field.nodes.code(neighbour);
-      prefetch(gathered.codes[count++], bytes);
+Nearest descend(FieldOf<NodeSource> field, Entry from, std::size_t level, std::size_t slots,
+                Scratch& scratch) {
+  Gathered& gathered = scratch.gathered;
+  scratch.visited.begin(slots);
+  scratch.visited.mark(from.slot);
+  Nearest at{from.slot, score_one(field, from.slot)};
+  for (field.level = from.level; field.level > level;) {
+    const std::size_t count = gather(field, at.slot, scratch.visited, gathered);
+    std::size_t best = 0;
+    if (count != 0) {
+      field.score(gathered.codes.data(), count, gathered.distances.data());
+      const auto first = gathered.distances.begin();
+      best = static_cast<std::size_t>(std::min_element(first, first + static_cast<std::ptrdiff_t>(count)) -
+                                      first);
     }
-    if (count == 0) return from;
-    field.kernels.score_codes(field.query, gathered.codes.data(), count, field.dim,
-                              gathered.distances.data());
-    const auto best = std::min_element(gathered.distances.begin(),
-                                       gathered.distances.begin() + static_cast<std::ptrdiff_t>(count));
-    if (!(*best < from.distance)) return from;
-    from = {gathered.slots[static_cast<std::size_t>(best - gathered.distances.begin())], *best};
+    if (count != 0 && gathered.distances[best] < at.distance) {
+      at = {gathered.slots[best], gathered.distances[best]};
+    } else {
+      --field.level;
+    }
   }
+  return at;
 }
 
 }  // namespace engram::hnsw

@@ -83,6 +83,9 @@ struct Avx2 {
     sum = _mm256_add_epi32(sum, _mm256_madd_epi16(even, query.even));
     return _mm256_add_epi32(sum, _mm256_madd_epi16(odd, query.odd));
   }
+  // Of each byte the low four bits, and the high four.
+  static __m256i low_halves(__m256i bytes) { return _mm256_and_si256(bytes, _mm256_set1_epi8(0x0F)); }
+  static __m256i high_halves(__m256i bytes) { return low_halves(_mm256_srli_epi16(bytes, 4)); }
   static Sum add_squared_differences(__m256i a, __m256i b, Sum sum) {
     const __m256i apart = _mm256_sub_epi8(_mm256_max_epu8(a, b), _mm256_min_epu8(a, b));
     const __m256i even = _mm256_and_si256(apart, _mm256_set1_epi16(0xFF));

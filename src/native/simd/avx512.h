@@ -56,6 +56,9 @@ struct Avx512 {
     sum = _mm512_add_epi32(sum, _mm512_madd_epi16(even, query.even));
     return _mm512_add_epi32(sum, _mm512_madd_epi16(odd, query.odd));
   }
+  // Of each byte the low four bits, and the high four.
+  static __m512i low_halves(__m512i bytes) { return _mm512_and_si512(bytes, _mm512_set1_epi8(0x0F)); }
+  static __m512i high_halves(__m512i bytes) { return low_halves(_mm512_srli_epi16(bytes, 4)); }
   static Sum add_squared_differences(__m512i a, __m512i b, Sum sum) {
     const __m512i apart = _mm512_sub_epi8(_mm512_max_epu8(a, b), _mm512_min_epu8(a, b));
     const __m512i even = _mm512_and_si512(apart, _mm512_set1_epi16(0xFF));

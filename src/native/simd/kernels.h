@@ -29,6 +29,17 @@ static_assert(sizeof(CodeHeader) == 16);
 // In memory: the header, then `dim` bytes of values.
 inline constexpr std::size_t kCodeHeaderBytes = sizeof(CodeHeader);
 
+// A sketch is a code of 4 bits an element, for where half the bytes are worth more than the finer step: the
+// header (of what the sketch decodes to), then 64 bytes for each 128 elements, of which the low halves are
+// the first 64 elements and the high halves the others. Behind the last element it is padded with zeros.
+inline constexpr std::size_t kSketchBlock = 128;
+constexpr std::size_t sketch_blocks(std::size_t dim) {
+  return (dim + kSketchBlock - 1) / kSketchBlock;
+}
+constexpr std::size_t sketch_bytes(std::size_t dim) {
+  return kCodeHeaderBytes + sketch_blocks(dim) * (kSketchBlock / 2);
+}
+
 // A query prepared for scoring codes. With I = sum(values[i] * query[i]) over the code's uint8 values and the
 // query's int8 values, the distance is
 //   bias + norm2_weight * norm2 + product_weight * scale * I + offset_weight * offset + sum_weight * sum.
@@ -70,6 +81,10 @@ struct Kernels {
   // it.
   void (*score_codes)(const CodeQuery& query, const std::byte* const* codes, std::size_t count,
                       std::size_t dim, float* out);
+
+  // The same of sketches. The query's values go on behind `dim` with zeros, to a whole number of blocks.
+  void (*score_sketches)(const CodeQuery& query, const std::byte* const* sketches, std::size_t count,
+                         std::size_t dim, float* out);
 
   // Writes the indices i < count with values[i] < bound to `out` (room for count + 16), in order; returns how
   // many.

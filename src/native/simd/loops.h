@@ -181,9 +181,51 @@ std::uint32_t l2_u8(const std::uint8_t* a, const std::uint8_t* b, std::size_t di
   return static_cast<std::uint32_t>(Isa::total(sum));
 }
 
+// The same of sketches.
+template <class Isa, std::size_t kCodes>
+[[gnu::always_inline]] inline void multiply_sketches(const std::uint8_t* const (&sketches)[kCodes],
+                                                     const std::int8_t* query, std::size_t dim,
+                                                     typename Isa::Sum (&sums)[kCodes]) {
+  constexpr std::size_t kHalf = kSketchBlock / 2;
+  for (std::size_t j = 0; j < kCodes; ++j) sums[j] = Isa::no_sum();
+  const std::size_t bytes = sketch_blocks(dim) * kHalf;
+  for (std::size_t block = 0; block < bytes; block += kHalf) {
+    const std::int8_t* const values = query + 2 * block;
+    for (std::size_t i = 0; i < kHalf; i += Isa::kBytes) {
+      const typename Isa::Query low = Isa::query(Isa::load_bytes(values + i));
+      const typename Isa::Query high = Isa::query(Isa::load_bytes(values + kHalf + i));
+      for (std::size_t j = 0; j < kCodes; ++j) {
+        const auto both = Isa::load_bytes(sketches[j] + block + i);
+        sums[j] = Isa::multiply_add(Isa::low_halves(both), low, sums[j]);
+        sums[j] = Isa::multiply_add(Isa::high_halves(both), high, sums[j]);
+      }
+    }
+  }
+}
+
 constexpr std::size_t kTogether = 4;  // codes scored at once
 
+// What score_all() multiplies: codes, or sketches.
 template <class Isa>
+struct OfCodes {
+  static constexpr std::size_t bytes(std::size_t dim) { return kCodeHeaderBytes + dim; }
+  [[gnu::always_inline]] static inline void multiply(const std::uint8_t* const (&values)[kTogether],
+                                                     const std::int8_t* query, std::size_t dim,
+                                                     typename Isa::Sum (&sums)[kTogether]) {
+    multiply_codes<Isa>(values, query, dim, sums);
+  }
+};
+template <class Isa>
+struct OfSketches {
+  static constexpr std::size_t bytes(std::size_t dim) { return sketch_bytes(dim); }
+  [[gnu::always_inline]] static inline void multiply(const std::uint8_t* const (&values)[kTogether],
+                                                     const std::int8_t* query, std::size_t dim,
+                                                     typename Isa::Sum (&sums)[kTogether]) {
+    multiply_sketches<Isa>(values, query, dim, sums);
+  }
+};
+
+template <class Isa, class Of>
 [[gnu::always_inline]] inline void score_group(const CodeQuery& query,
                                                const std::byte* const (&codes)[kTogether], std::size_t dim,
                                                float* out) {
@@ -192,25 +234,25 @@ template <class Isa>
     values[j] = reinterpret_cast<const std::uint8_t*>(codes[j] + kCodeHeaderBytes);
   }
   typename Isa::Sum sums[kTogether];
-  multiply_codes<Isa>(values, query.values, dim, sums);
+  Of::multiply(values, query.values, dim, sums);
   Isa::finish(query, codes, sums, out);
 }
 
-template <class Isa>
-void score_codes(const CodeQuery& query, const std::byte* const* codes, std::size_t count, std::size_t dim,
-                 float* out) {
-  const std::size_t bytes = kCodeHeaderBytes + dim;
+template <class Isa, class Of>
+void score_all(const CodeQuery& query, const std::byte* const* codes, std::size_t count, std::size_t dim,
+               float* out) {
+  const std::size_t bytes = Of::bytes(dim);
   const std::size_t ahead = codes_ahead(bytes);
   std::size_t fetched = 0;
   std::size_t i = 0;
   for (; i + kTogether <= count; i += kTogether) {
     for (; fetched < i + ahead && fetched < count; ++fetched) prefetch(codes[fetched], bytes, kCodeHead);
-    score_group<Isa>(query, {codes[i], codes[i + 1], codes[i + 2], codes[i + 3]}, dim, out + i);
+    score_group<Isa, Of>(query, {codes[i], codes[i + 1], codes[i + 2], codes[i + 3]}, dim, out + i);
   }
   if (i == count) return;
   const std::size_t last = count - 1;  // fills the group up: scored again rather than apart
   float distances[kTogether];
-  score_group<Isa>(
+  score_group<Isa, Of>(
       query, {codes[i], codes[i + 1 < last ? i + 1 : last], codes[i + 2 < last ? i + 2 : last], codes[last]},
       dim, distances);
   out[i] = distances[0];  // one by one: a loop would become a call of memcpy
@@ -286,7 +328,8 @@ consteval Kernels table_of(std::string_view name) {
       .cosine_rows = cosine_rows<Isa>,
       .dot_u8s8 = dot_u8s8<Isa>,
       .l2_u8 = l2_u8<Isa>,
-      .score_codes = score_codes<Isa>,
+      .score_codes = score_all<Isa, OfCodes<Isa>>,
+      .score_sketches = score_all<Isa, OfSketches<Isa>>,
       .select_below = select_below<Isa>,
       .rank = rank<Isa>,
       .f16_to_f32 = f16_to_f32<Isa>,

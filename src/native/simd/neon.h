@@ -82,6 +82,9 @@ struct Neon {
     sum.odd = vmlal_high_s16(sum.odd, high, query.high);
     return sum;
   }
+  // Of each byte the low four bits, and the high four.
+  static uint8x16_t low_halves(uint8x16_t bytes) { return vandq_u8(bytes, vdupq_n_u8(0x0F)); }
+  static uint8x16_t high_halves(uint8x16_t bytes) { return vshrq_n_u8(bytes, 4); }
   static Sum add_squared_differences(uint8x16_t a, uint8x16_t b, Sum sum) {
     const uint8x16_t apart = vabdq_u8(a, b);
     sum.even = add_pairs(sum.even, vmull_u8(vget_low_u8(apart), vget_low_u8(apart)));

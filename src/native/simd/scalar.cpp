@@ -66,9 +66,22 @@ std::uint32_t l2_u8(const std::uint8_t* a, const std::uint8_t* b, std::size_t di
   return sum;
 }
 
-void score_codes(const CodeQuery& query, const std::byte* const* codes, std::size_t count, std::size_t dim,
-                 float* out) {
-  const std::size_t bytes = kCodeHeaderBytes + dim;
+std::int32_t dot_sketch(const std::uint8_t* sketch, const std::int8_t* query, std::size_t dim) {
+  constexpr std::size_t kHalf = kSketchBlock / 2;
+  std::int32_t sum = 0;
+  for (std::size_t block = 0; block < sketch_blocks(dim) * kHalf; block += kHalf) {
+    const std::int8_t* const values = query + 2 * block;
+    for (std::size_t i = 0; i < kHalf; ++i) {
+      sum += std::int32_t{sketch[block + i] & 0xF} * std::int32_t{values[i]};
+      sum += std::int32_t{sketch[block + i] >> 4} * std::int32_t{values[kHalf + i]};
+    }
+  }
+  return sum;
+}
+
+template <class Dot>
+[[gnu::always_inline]] inline void score_all(const CodeQuery& query, const std::byte* const* codes,
+                                             std::size_t count, std::size_t bytes, float* out, Dot&& dot) {
   const std::size_t ahead = codes_ahead(bytes);
   std::size_t fetched = 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -76,8 +89,20 @@ void score_codes(const CodeQuery& query, const std::byte* const* codes, std::siz
     CodeHeader header;
     std::memcpy(&header, codes[i], sizeof header);
     const auto* values = reinterpret_cast<const std::uint8_t*>(codes[i] + kCodeHeaderBytes);
-    out[i] = code_distance(query, header, dot_u8s8(values, query.values, dim));
+    out[i] = code_distance(query, header, dot(values));
   }
+}
+
+void score_codes(const CodeQuery& query, const std::byte* const* codes, std::size_t count, std::size_t dim,
+                 float* out) {
+  score_all(query, codes, count, kCodeHeaderBytes + dim, out,
+            [&](const std::uint8_t* values) { return dot_u8s8(values, query.values, dim); });
+}
+
+void score_sketches(const CodeQuery& query, const std::byte* const* sketches, std::size_t count,
+                    std::size_t dim, float* out) {
+  score_all(query, sketches, count, sketch_bytes(dim), out,
+            [&](const std::uint8_t* values) { return dot_sketch(values, query.values, dim); });
 }
 
 std::size_t select_below(const float* values, std::size_t count, float bound, std::uint32_t* out) {
@@ -119,8 +144,9 @@ void f32_to_bf16(const float* in, std::uint16_t* out, std::size_t count) {
 }  // namespace
 
 constinit const Kernels kScalarKernels = {
-    "scalar", l2,          dot,          cosine, l2_rows,    dot_rows,   cosine_rows, dot_u8s8,
-    l2_u8,    score_codes, select_below, rank,   f16_to_f32, f32_to_f16, bf16_to_f32, f32_to_bf16,
+    "scalar",    l2,         dot,        cosine,      l2_rows,        dot_rows,
+    cosine_rows, dot_u8s8,   l2_u8,      score_codes, score_sketches, select_below,
+    rank,        f16_to_f32, f32_to_f16, bf16_to_f32, f32_to_bf16,
 };
 
 }  // namespace engram::simd

@@ -102,9 +102,10 @@ struct MappedGraph {
   hnsw::Coding coding_of(const float* vector) const {
     return hnsw::coding_of(vector, options.dim, options.metric, header.shift);
   }
-  hnsw::FieldOf<MappedNodes> field(const simd::CodeQuery& query, std::size_t level) const {
-    return {.nodes = nodes, .kernels = kernels, .query = query, .dim = options.dim, .level = level};
+  hnsw::FieldOf<MappedNodes> field(const simd::CodeQuery& query) const {
+    return {.nodes = nodes, .kernels = kernels, .query = query, .dim = options.dim, .level = 0};
   }
+  static constexpr bool sketches_serve() { return false; }
   template <class See>
   void each_present(const See& see) const {
     for (std::size_t row = 0; row < header.rows; ++row) see(static_cast<Slot>(row));

@@ -1,0 +1,63 @@
+// After a walk on sketches: the order of what it has found, by whole codes; and how far sketches are off.
+//
+// Thread-safety: as walk.h.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+
+#include "hnsw/walk.h"
+
+namespace engram::hnsw {
+
+// Sketches of which this, or more, is off order too little to find what codes would; of one walk, this.
+// Measured: docs/performance.md.
+inline constexpr double kSketchesOff = 0.04;
+inline constexpr double kWalkOff = 0.25;
+
+// The spread of what the sketches' distances are off, as a share of the range of the codes' distances, which
+// they are to order; at most 1.
+class SketchError {
+ public:
+  void see(float sketch, float code) {
+    const double off = static_cast<double>(code) - static_cast<double>(sketch);
+    ++count_;
+    sum_ += off;
+    squares_ += off * off;
+    nearest_ = std::min(nearest_, code);
+    farthest_ = std::max(farthest_, code);
+  }
+  double share() const {
+    const double count = static_cast<double>(count_);
+    const double variance = squares_ / count - sum_ / count * (sum_ / count);
+    if (!(variance > 0)) return 0;
+    return std::min(std::sqrt(variance) / (static_cast<double>(farthest_) - static_cast<double>(nearest_)),
+                    1.0);
+  }
+
+ private:
+  std::size_t count_ = 0;
+  double sum_ = 0;
+  double squares_ = 0;
+  float nearest_ = std::numeric_limits<float>::max();
+  float farthest_ = std::numeric_limits<float>::lowest();
+};
+
+// Sorts the pool's entries, those that count, by their codes; returns what the sketches were off.
+template <class NodeSource>
+double resolve(const FieldOf<NodeSource>& field, Pool& pool, Gathered& codes) {
+  pool.keep_counted();
+  const std::size_t count = pool.size();
+  if (count == 0) return 0;
+  codes.grow_to(count);
+  for (std::size_t i = 0; i < count; ++i) codes.codes[i] = field.nodes.code(pool.slot(i));
+  field.by_codes().score(codes.codes.data(), count, codes.distances.data());
+  SketchError error;
+  for (std::size_t i = 0; i < count; ++i) error.see(pool.distance(i), codes.distances[i]);
+  pool.rescore(codes.distances.data());
+  return error.share();
+}
+
+}  // namespace engram::hnsw
