@@ -1,5 +1,5 @@
 // What the graph keeps of each node, by slot: its record (code and level-0 links side by side), its links on
-// upper levels, its full vector, and its life.
+// upper levels, its sketch where vectors are long, its full vector, and its life.
 //
 // The record: [CodeHeader][dim code bytes, padded to 4][2M links], its stride rounded up to 16 bytes. Links
 // are slots; the first kNoSlot ends them.

@@ -5,7 +5,7 @@
 // be needed is asked for one step ahead.
 //
 // A template over where the nodes lie: in RAM (Nodes) or in a mapped file (the tier room has one). Such a
-// `NodeSource` gives code(slot), code_bytes() and links(slot, level).
+// `NodeSource` gives code(slot), code_bytes() and links(slot, level), and sketch(slot) where it has sketches.
 //
 // Thread-safety: reads the graph while others change it; pool and scratch are the caller's.
 #pragma once
