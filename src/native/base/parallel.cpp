@@ -2,9 +2,6 @@
 
 #if defined(__linux__)
 #include <sched.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 #endif
 
 #include <algorithm>
@@ -15,6 +12,8 @@
 #include <system_error>
 #include <thread>
 #include <vector>
+
+#include "base/scheduling.h"
 
 namespace engram {
 namespace {
@@ -29,39 +28,10 @@ std::size_t processors() {
   return std::thread::hardware_concurrency();
 }
 
-// A tenth of what a thread of normal niceness gets of a processor that both want.
-constexpr int kBackgroundNice = 10;
-
-#if defined(__linux__)
-// What sched_setattr(2) takes, which the C library does not declare.
-struct SchedulingAttributes {
-  std::uint32_t size = 48;  // of this first version, which all systems know
-  std::uint32_t policy = SCHED_OTHER;
-  std::uint64_t flags = 0;
-  std::int32_t nice = 0;
-  std::uint32_t priority = 0;
-  std::uint64_t runtime = 0;  // nanoseconds at once
-  std::uint64_t deadline = 0;
-  std::uint64_t period = 0;
-};
-static_assert(sizeof(SchedulingAttributes) == 48);
-
-// The shortest there is (Linux 6.12; those before ignore it): so long may somebody who wakes up have to wait.
-constexpr std::uint64_t kBackgroundSlice = 100'000;
-#endif
-
-// Of this thread alone. Refused, the work is done all the same.
-void step_back([[maybe_unused]] Priority priority) {
-#if defined(__linux__)
-  SchedulingAttributes wanted;
-  wanted.nice = std::max(::getpriority(PRIO_PROCESS, 0), kBackgroundNice);
-  if (priority == Priority::kIdle) {
-    wanted.policy = SCHED_IDLE;
-  } else {
-    wanted.runtime = kBackgroundSlice;
-  }
-  static_cast<void>(::syscall(SYS_sched_setattr, 0, &wanted, 0u));
-#endif
+// Of this thread alone.
+void step_back(Priority priority) {
+  if (priority == Priority::kBackground) run_in_background();
+  if (priority == Priority::kIdle) run_when_idle();
 }
 
 // The blocks not yet handed out, and the first exception of those that were.
@@ -119,7 +89,7 @@ void parallel_for(std::size_t count, std::size_t block, std::size_t threads, con
     try {
       for (std::size_t worker = callers; worker < workers; ++worker) {
         helpers.emplace_back([&work, worker, priority] {
-          if (priority != Priority::kCaller) step_back(priority);
+          step_back(priority);
           work.run(worker);
         });
         ++started;

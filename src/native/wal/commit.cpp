@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstring>
 #include <string>
-#include <thread>
 #include <utility>
 
 #include "base/bytes.h"
@@ -15,9 +14,6 @@ namespace engram::wal {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::nanoseconds kMostPatience = std::chrono::microseconds(200);  // a sync takes a hundred
-constexpr std::chrono::nanoseconds kLeastPatience = std::chrono::microseconds(1);
 
 // What a writer leaves in the ring ahead of its payload: the leader turns it into a record header in place.
 constexpr std::size_t kWaiterAt = 8;
@@ -39,8 +35,7 @@ Committer::Committer(Segments& segments, Syncer& syncer, Health& health, std::si
       health_(health),
       on_commit_(std::move(on_commit)),
       ring_(ring_bytes),
-      end_(end),
-      patience_(kMostPatience) {
+      end_(end) {
   group_.reserve(Ring::kMostRecords);
 }
 
@@ -64,14 +59,15 @@ Lsn Committer::append(Bytes payload, Sync sync, std::uint64_t context) {
   if (!payload.empty()) std::memcpy(body, payload.data(), payload.size());
   std::memset(body + payload.size(), 0, size - kRecordHeaderBytes - payload.size());
   self.bell = takes_.load(std::memory_order_relaxed) % Bells::kCount;
+  self.mark = Marks{1} << (comers_.fetch_add(1, std::memory_order_relaxed) % 32);
   ring_.publish(place);
 
-  if (!leading_.exchange(true, std::memory_order_seq_cst)) lead();
+  if (sit() && gather(self)) lead();
   for (;;) {
     switch (self.wait(bells_)) {
       case Outcome::kLead:
         self.wait_again();
-        lead();
+        if (gather(self)) lead();
         break;
       case Outcome::kCommitted:
         return self.lsn;
@@ -86,34 +82,42 @@ Lsn Committer::append(Bytes payload, Sync sync, std::uint64_t context) {
 }
 
 void Committer::lead() noexcept {
-  gather();
   const Ring::Run& run = ring_.take();
   if (run.records.empty()) return hand_over();  // an earlier reservation is still being filled
   takes_.fetch_add(1, std::memory_order_relaxed);
   Waiter* const waiters = collect(run);
   const Outcome outcome = commit(run, waiters);
   ring_.release();
-  expected_ = sync_ ? run.records.size() + ring_.arrived() : 0;
+  expected_.store(sync_ ? run.records.size() + ring_.arrived() : 0, std::memory_order_relaxed);
   hand_over();
   tell(waiters, outcome);
 }
 
+// Whether the caller leads now.
+bool Committer::sit() {
+  const Seat::Sat sat = seat_.take([this] { return all_here(); });
+  if (sat == Seat::Sat::kAsLast) patience_.they_came();
+  return sat != Seat::Sat::kNo;
+}
+
 // As many as there were when some were told a moment ago are likely to be here soon: waiting for them costs
-// less than the sync they would otherwise need of their own, if it does not take longer. Patience shrinks as
-// long as they do not come, but slowly: when one of sixteen was late once, halving it sends all of them on in
-// small groups.
-void Committer::gather() {
-  if (ring_.arrived() >= expected_) return;
-  patience_ = std::min(patience_, std::max(syncer_.last_took(), kLeastPatience));
-  const Clock::time_point until = Clock::now() + patience_;
-  while (ring_.arrived() < expected_) {
-    if (Clock::now() >= until) {
-      patience_ = std::max(patience_ - patience_ / 8, kLeastPatience);
-      return;
-    }
-    std::this_thread::yield();
-  }
-  patience_ = std::min(patience_ * 2, kMostPatience);
+// less than the sync they would otherwise need of their own. Whoever sits sleeps meanwhile, and the last to
+// come leads in its place, with no switch to anybody. (Looking and yielding instead takes the processor from
+// those one waits for, and gives it to whoever computes, for as long as the scheduler likes.)
+// Whether the caller leads now.
+bool Committer::gather(Waiter& self) {
+  if (all_here()) return true;
+  const std::chrono::nanoseconds took = syncer_.last_took();
+  if (!patience_.wants_to_wait(took)) return true;
+  const Instant until = Clock::now() + Patience::limit(took);
+  const std::uint64_t opening = seat_.open();
+  if (all_here()) return sit();  // who came before the seat was open did not take it
+  const Outcome seen = self.wait(bells_, until);
+  if (!seat_.retake(opening)) return false;
+  // The seat was open until now, so the caller has to lead, even if it was told meanwhile: by the leader
+  // before, who had its record, and tells its group after it has left the seat.
+  if (seen == Outcome::kAsleep) patience_.they_did_not_come();
+  return true;
 }
 
 // The waiters of a run, in its order; takes them out of the records, which then become what the file holds.
@@ -205,12 +209,13 @@ void Committer::hand_over() {
     if (const std::byte* const record = ring_.first()) {
       Waiter* const next = waiter_of(record);
       const std::size_t bell = next->bell;
-      if (next->tell(Outcome::kLead)) bells_.ring(bell);
+      const Marks mark = next->mark;
+      if (next->tell(Outcome::kLead)) bells_.ring(bell, mark);
       return;
     }
     // Vacant first, then look: a writer publishes first, then looks whether it is vacant. One of us sees.
-    leading_.store(false, std::memory_order_seq_cst);
-    if (!ring_.ready() || leading_.exchange(true, std::memory_order_seq_cst)) return;
+    seat_.leave();
+    if (!ring_.ready() || !sit()) return;
   }
 }
 
@@ -223,7 +228,7 @@ void Committer::tell(Waiter* waiters, Outcome outcome) {
     if (waiter->tell(outcome)) rings[bell] = true;
   }
   for (std::size_t bell = 0; bell < rings.size(); ++bell) {
-    if (rings[bell]) bells_.ring(bell);
+    if (rings[bell]) bells_.ring(bell, kAllMarks);
   }
 }
 

@@ -12,6 +12,7 @@
 //  (3) on_commit sees a group after its write, and its sync if any of its records asked for one,
 //      succeeded, before any of its writers returns; never after the log failed.
 //  (4) A lone writer never waits for company.
+//  (5) While the seat is open for those expected, a writer watches that leads when they do not come in time.
 #pragma once
 
 #include <array>
@@ -21,7 +22,9 @@
 #include <vector>
 
 #include "wal/health.h"
+#include "wal/patience.h"
 #include "wal/ring.h"
+#include "wal/seat.h"
 #include "wal/segments.h"
 #include "wal/syncer.h"
 #include "wal/waiter.h"
@@ -48,7 +51,10 @@ class Committer {
 
  private:
   void lead() noexcept;
-  void gather();
+  bool sit();
+  bool gather(Waiter& self);
+  // Ordered as Ring::arrived(); what is expected changes only while somebody sits.
+  bool all_here() const { return ring_.arrived() >= expected_.load(std::memory_order_relaxed); }
   Waiter* collect(const Ring::Run& run);
   Outcome commit(const Ring::Run& run, Waiter* waiters);
   Segment* make_room(std::size_t bytes, Outcome& refusal);
@@ -62,16 +68,17 @@ class Committer {
   const Commit on_commit_;
   Ring ring_;
   Bells bells_;
-  alignas(64) std::atomic<bool> leading_{false};
-  std::atomic<std::uint32_t> takes_{0};  // groups taken so far; the next rings bell takes_ % kCount
+  alignas(64) Seat seat_;
+  std::atomic<std::uint64_t> expected_{0};  // records worth waiting for a moment; told by who sits
+  std::atomic<std::uint32_t> takes_{0};     // groups taken so far; the next rings bell takes_ % kCount
+  std::atomic<std::uint32_t> comers_{0};    // each has the next mark
   std::atomic<Lsn> end_;
 
   // The leader's own.
   std::array<std::byte, kGroupHeaderBytes> header_;
   std::vector<Record> group_;
-  bool sync_ = false;           // the group asked for one
-  std::uint64_t expected_ = 0;  // records worth waiting for a moment
-  std::chrono::nanoseconds patience_;
+  bool sync_ = false;  // the group asked for one
+  Patience patience_;
 
   std::atomic<std::uint64_t> records_{0};
   std::atomic<std::uint64_t> groups_{0};

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/scheduling.h"
 #include "wal/commit.h"
 #include "wal/park.h"
 #include "wal/recovery.h"
@@ -37,7 +38,7 @@ class Gate {
     return false;
   }
   void leave() {
-    if (state_.fetch_sub(1, std::memory_order_acq_rel) == (kShut | 1)) unpark_all(state_);  // by address only
+    if (state_.fetch_sub(1, std::memory_order_acq_rel) == (kShut | 1)) unpark(state_);  // by address only
   }
   // Returns once nobody is inside; true for the first to shut it.
   bool shut() {
@@ -79,6 +80,7 @@ class SegmentedLog final : public Log {
       ~Leave() { gate.leave(); }
     } leave{state.gate};
     const Sync mode = sync.value_or(options_.sync);
+    if (mode == Sync::kAlways) take_short_turns();
     if (mode == Sync::kInterval && options_.sync != Sync::kInterval) state.syncer.start_interval();
     return state.committer.append(payload, mode, context);
   }

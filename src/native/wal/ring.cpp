@@ -55,7 +55,7 @@ void Ring::await_space(std::uint64_t end) {
 }
 
 void Ring::publish(const Place& place) {
-  published_.fetch_add(1, std::memory_order_relaxed);
+  published_.fetch_add(1, std::memory_order_seq_cst);  // first: there are never more taken than published
   mark(place.begin);
   if (place.skipped == 0) return;
   // After the record, so that whoever sees the skip finds the record behind it.
@@ -119,7 +119,7 @@ const Ring::Run& Ring::take() {
     position = after;
   }
   if (at(position) != part_begin) close_part(at(position));
-  taken_ += run_.records.size();
+  taken_.store(taken_.load(std::memory_order_relaxed) + run_.records.size(), std::memory_order_seq_cst);
   next_.store(position, std::memory_order_seq_cst);
   return run_;
 }
@@ -127,7 +127,7 @@ const Ring::Run& Ring::take() {
 void Ring::release() {
   head_.store(next_.load(std::memory_order_relaxed), std::memory_order_release);
   releases_.fetch_add(1, std::memory_order_seq_cst);
-  if (sleepers_.load(std::memory_order_seq_cst) > 0) unpark_all(releases_);
+  if (sleepers_.load(std::memory_order_seq_cst) > 0) unpark(releases_);
 }
 
 }  // namespace engram::wal

@@ -1,6 +1,6 @@
 // A bounded ring of encoded records that many writers fill and the leader of the moment drains.
 //
-// Thread-safety: reserve(), publish() and ready() from any thread; the rest from the leader alone.
+// Thread-safety: reserve(), publish(), ready() and arrived() from any thread; the rest from the leader alone.
 //
 // Invariants:
 //  (1) A reserved place is written by its owner alone until publish(), and by the leader alone from take()
@@ -58,8 +58,12 @@ class Ring {
   void publish(const Place& place);
   // Whether take() would find something. Sequentially consistent with publish().
   bool ready() const;
-  // How many records were published since the last take().
-  std::uint64_t arrived() const { return published_.load(std::memory_order_relaxed) - taken_; }
+  // How many records were published since the last take(); some may be whole in a moment only. Sequentially
+  // consistent with publish().
+  std::uint64_t arrived() const {
+    const std::uint64_t taken = taken_.load(std::memory_order_seq_cst);
+    return published_.load(std::memory_order_seq_cst) - taken;
+  }
 
   std::byte* first();  // the first published record, or nullptr
   const Run& take();   // valid until release()
@@ -77,7 +81,7 @@ class Ring {
   std::unique_ptr<std::byte[]> bytes_;
   std::unique_ptr<std::atomic<std::uint64_t>[]> bits_;  // one for each 8 bytes
   Run run_;
-  std::uint64_t taken_ = 0;
+  std::atomic<std::uint64_t> taken_{0};
 
   alignas(64) std::atomic<std::uint64_t> tail_{0};       // where the next reservation begins
   alignas(64) std::atomic<std::uint64_t> published_{0};  // records

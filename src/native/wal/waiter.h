@@ -13,13 +13,17 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "wal/park.h"
 #include "wal/types.h"
 
 namespace engram::wal {
+
+using Instant = std::chrono::steady_clock::time_point;
 
 enum class Outcome : std::uint32_t {
   kWaiting,
@@ -37,10 +41,14 @@ class Bells {
   // To be read before the condition that one goes to sleep on.
   std::uint32_t listen(std::size_t bell) const { return bells_[bell].load(std::memory_order_acquire); }
   // Returns when the bell was rung since `heard`, or now and then for no reason.
-  void sleep(std::size_t bell, std::uint32_t heard) const { park(bells_[bell], heard); }
-  void ring(std::size_t bell) {
+  void sleep(std::size_t bell, std::uint32_t heard, Marks marks) const { park(bells_[bell], heard, marks); }
+  void sleep_until(std::size_t bell, std::uint32_t heard, Marks marks, Instant until) const {
+    park_until(bells_[bell], heard, until, marks);
+  }
+  // Wakes those who bear one of the marks.
+  void ring(std::size_t bell, Marks marks) {
     bells_[bell].fetch_add(1, std::memory_order_release);
-    unpark_all(bells_[bell]);
+    unpark(bells_[bell], marks);
   }
 
  private:
@@ -50,7 +58,8 @@ class Bells {
 struct Waiter {
   Sync sync = Sync::kAlways;
   std::uint64_t context = 0;
-  std::size_t bell = 0;  // a guess at its group's; a wrong one costs a call to the system
+  std::size_t bell = 0;    // a guess at its group's; a wrong one costs a call to the system
+  Marks mark = kAllMarks;  // its own, to wake it alone
   Lsn lsn = 0;
   Waiter* next = nullptr;  // in its group
   std::atomic<Outcome> outcome{Outcome::kWaiting};
@@ -58,13 +67,19 @@ struct Waiter {
   // Whether it sleeps and must be rung for.
   bool tell(Outcome value) { return outcome.exchange(value, std::memory_order_acq_rel) == Outcome::kAsleep; }
 
-  // Returns once told.
-  Outcome wait(const Bells& bells) {
+  // Returns once told, or kAsleep when `until` passed before.
+  Outcome wait(const Bells& bells, std::optional<Instant> until = std::nullopt) {
     std::uint32_t heard = bells.listen(bell);
     Outcome seen = Outcome::kWaiting;
-    if (!outcome.compare_exchange_strong(seen, Outcome::kAsleep, std::memory_order_acq_rel)) return seen;
+    outcome.compare_exchange_strong(seen, Outcome::kAsleep, std::memory_order_acq_rel);
     while ((seen = outcome.load(std::memory_order_acquire)) == Outcome::kAsleep) {
-      bells.sleep(bell, heard);
+      if (!until) {
+        bells.sleep(bell, heard, mark);
+      } else if (std::chrono::steady_clock::now() < *until) {
+        bells.sleep_until(bell, heard, mark, *until);
+      } else {
+        return seen;
+      }
       heard = bells.listen(bell);
     }
     return seen;
