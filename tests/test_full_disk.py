@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 from collections.abc import Iterator
@@ -29,11 +30,22 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int) -> Path:
-    """Fills the disk but for `leave` bytes, with a file that is returned."""
-    room = os.statvfs(disk)
+    """Fills the disk but for `leave` bytes, less if a store writes meanwhile, with a file that is returned."""
     filler = disk / "filler"
-    filler.write_bytes(b"x" * max(0, room.f_bavail * room.f_frsize - leave))
+    with filler.open("wb", buffering=0) as file:
+        while (room := free(disk) - leave) > 0:
+            try:
+                file.write(b"x" * min(room, STEP))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+                break
     return filler
+
+
+def free(disk: Path) -> int:
+    room = os.statvfs(disk)
+    return room.f_bavail * room.f_frsize
 
 
 @pytest.mark.parametrize("new", [True, False])
