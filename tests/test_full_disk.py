@@ -30,7 +30,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path, leave: int) -> Path:
-    """Fills the disk but for `leave` bytes, less if a store writes meanwhile, with a file that is returned."""
+    """Fills the disk but for `leave` bytes, less if a store writes meanwhile; the file is returned."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         while (room := free(disk) - leave) > 0:

@@ -36,7 +36,8 @@ class Index:
     ef_construction : candidates among which the links of a new vector are chosen; the nearest two thirds of
         them are walked on from
     dtype : how vectors are kept: "f32", or in half the memory "bf16" (8 bits of precision) or "f16"
-        (11 bits, values up to 65,504); distances are those of what is kept
+        (11 bits, values up to 65,504); distances are those of what is kept. A code of one byte a dimension
+        comes with each, from 768 dimensions on a sketch of half a byte as well
     seed : one seed, one thread and the same calls give the same index
 
     Raises
@@ -107,9 +108,10 @@ class Index:
         ----------
         queries : shape (n, dim), or (dim,) for one
         k : how many, at least 1
-        ef : breadth of the walk, in candidates; larger finds more and takes longer (default: max(64, 2k))
-        filter : which labels may be found: an array of booleans, asked at the label's position, or
-            an array of labels
+        ef : breadth of the walk, in candidates, at least k; larger finds more and takes longer (default:
+            max(64, 2k)). Beyond 4,096 all vectors are compared
+        filter : which labels may be found: an array of bool, asked at the label's position (a label outside
+            it is not found), or an array of labels; zeros and ones that are not bool are labels
         threads : how many search at once when there are several queries (0: one a processor)
 
         Returns

@@ -131,7 +131,7 @@ void Graph::save(File& file) const {
 }
 
 double Graph::sketches_off() const {
-  return static_cast<double>(impl_->sketches_off.load(std::memory_order_relaxed));
+  return impl_->sketches_off();
 }
 
 Graph::Guard Graph::pin() const {

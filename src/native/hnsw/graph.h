@@ -90,7 +90,7 @@ class Graph {
   // at every link; not while others insert or retire.
   std::size_t unreachable() const;
 
-  // What sketches of the vectors are off by, as far as nodes were asked (hnsw/judge.cpp); 1 while none was.
+  // What sketches of the vectors are off by, as far as nodes were asked (hnsw/judge.cpp); 1 while few were.
   double sketches_off() const;
 
   // While one of these lives, no slot that a search could see when it was made is used again.

@@ -92,6 +92,7 @@ struct Graph::Impl {
   void judge_newcomer(Slot slot, Scratch& scratch);
   void judge_loaded();
   void judge(Slot slot, Scratch& scratch);
+  double sketches_off() const;
 
   // save.cpp
   void save(File& file) const;
@@ -149,10 +150,7 @@ struct Graph::Impl {
             .sketched = nodes.sketched()};
   }
   // Whether searches go by sketches.
-  bool sketches_serve() const {
-    return nodes.sketched() &&
-           sketches_off.load(std::memory_order_relaxed) < static_cast<float>(kSketchesOff);
-  }
+  bool sketches_serve() const { return nodes.sketched() && sketches_off() < kSketchesOff; }
   BareField bare_field(const simd::CodeQuery& query, std::size_t level) const {
     return {.nodes = bare, .kernels = kernels, .query = query, .dim = options.dim, .level = level};
   }
@@ -169,7 +167,9 @@ struct Graph::Impl {
   std::mutex copying;  // held by who changes a chain of copies
   std::atomic<std::uint64_t> entry{Entry{}.packed()};
 
-  std::atomic<float> sketches_off{1.0F};  // a moving mean of SketchError::share()
+  // Of the nodes that were asked about their neighbours' sketches: how many, and the sum of their answers.
+  std::atomic<std::uint32_t> asked{0};
+  std::atomic<double> asked_off{0};
 
   std::once_flag shift_chosen;
   float shift = 0.0F;  // see Coding; fixed by the first vector

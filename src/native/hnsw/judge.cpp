@@ -1,6 +1,7 @@
 // Whether searches go by sketches. That depends on the vectors: where their largest elements are many times
-// the others, or all lie in one direction, sixteen levels leave no order among neighbours. So now and then a
-// node is asked how its sketches order its own neighbours.
+// the others, or all lie in one direction, sixteen levels leave no order among neighbours. So some nodes are
+// asked how far the sketches of their neighbours are off, and their mean decides. It is a matter of speed
+// alone: a walk that comes to where sketches do not serve begins again by codes (searcher.h).
 
 #include <algorithm>
 #include <vector>
@@ -10,11 +11,16 @@
 namespace engram::hnsw {
 namespace {
 
-constexpr Slot kEach = 64;            // one slot in so many is asked
-constexpr float kWeight = 1 / 16.0F;  // of one answer among those before it
-constexpr std::size_t kAsked = 256;   // of a graph that was loaded
+constexpr Slot kEach = 64;           // one slot in so many is asked when it comes
+constexpr std::size_t kAsked = 256;  // of a graph that was loaded
+constexpr std::uint32_t kFew = 16;   // answers before any decide
 
 }  // namespace
+
+double Graph::Impl::sketches_off() const {
+  const std::uint32_t answers = asked.load(std::memory_order_relaxed);
+  return answers < kFew ? 1 : asked_off.load(std::memory_order_relaxed) / answers;
+}
 
 void Graph::Impl::judge_newcomer(Slot slot, Scratch& scratch) {
   if (nodes.sketched() && slot % kEach == 0) judge(slot, scratch);
@@ -51,9 +57,8 @@ void Graph::Impl::judge(Slot slot, Scratch& scratch) {
   score(by_sketches.by_codes(), near.distances);
   SketchError error;
   for (std::size_t i = 0; i < count; ++i) error.see(scratch.floats[i], near.distances[i]);
-  const float before = sketches_off.load(std::memory_order_relaxed);
-  sketches_off.store(before + kWeight * (static_cast<float>(error.share()) - before),
-                     std::memory_order_relaxed);
+  asked_off.fetch_add(error.share(), std::memory_order_relaxed);
+  asked.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace engram::hnsw

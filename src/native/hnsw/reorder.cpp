@@ -107,7 +107,8 @@ std::unique_ptr<Graph> Graph::Impl::laid_out(std::vector<Slot>& place, Backing* 
   to.used.store(static_cast<std::uint32_t>(order.size()));
   to.present.store(static_cast<std::uint32_t>(order.size()));
   to.alive.store(from.alive.load());
-  to.sketches_off.store(from.sketches_off.load());
+  to.asked.store(from.asked.load());
+  to.asked_off.store(from.asked_off.load());
   to.youngest.store(from.youngest.load());
   if (const Entry entry = from.entry_now(); !entry.none())
     to.entry.store(Entry{place[entry.slot], entry.level}.packed());

@@ -12,10 +12,10 @@
 
 namespace engram::hnsw {
 
-// Sketches of which this, or more, is off order too little to find what codes would; of one walk, this.
-// Measured: docs/performance.md.
+// A graph whose nodes' mean is this or more is walked by codes; a walk whose own pool shows more than that
+// begins again by codes. Measured: docs/performance.md.
 inline constexpr double kSketchesOff = 0.04;
-inline constexpr double kWalkOff = 0.25;
+inline constexpr double kWalkOff = 0.1;
 
 // The spread of what the sketches' distances are off, as a share of the range of the codes' distances, which
 // they are to order; at most 1.

@@ -153,7 +153,8 @@ class Search {
     return true;
   }
 
-  // Orders what a walk on sketches has found. False when they proved blind: from now on walks go by codes.
+  // Orders what a walk on sketches has found. False when they do not serve here: this search goes on by
+  // codes.
   bool ordered() {
     if (!field().sketched) return true;
     by_codes_ = resolve(field(), scratch_.pool, scratch_.choosing) > kWalkOff;

@@ -117,6 +117,19 @@ TEST(SketchedGraph, GoesByCodesWhereSketchesAreBlind) {
   EXPECT_GT(recall(*graph, base, Vectors(all.begin() + 3000, all.end()), 10, 100), 0.95);
 }
 
+// Two elements hundreds of times the others take the levels from all of them; but such vectors are few, and
+// none of those that are asked.
+TEST(SketchedGraph, FindsByCodesTheFewThatSketchesDoNotOrder) {
+  Vectors all = flat_vectors(2040, 40);
+  for (std::size_t i = 1; i < 2000; i += 4) all[i][0] = all[i][1] = 500.0F;
+  for (std::size_t i = 2000; i < 2040; ++i) all[i][0] = all[i][1] = 500.0F;
+  const Vectors base(all.begin(), all.begin() + 2000);
+  const Vectors queries(all.begin() + 2000, all.end());
+  const auto graph = build(base, Metric::kL2);
+  EXPECT_LT(graph->sketches_off(), kSketchesOff);
+  EXPECT_GT(recall(*graph, base, queries, 10, 30), 0.95);
+}
+
 TEST(SketchedGraph, IsLoadedWithItsSketches) {
   const Vectors all = flat_vectors(1340, 30);
   const Vectors base(all.begin(), all.begin() + 1300);

@@ -11,7 +11,7 @@
 //      none.
 //  (3) on_commit sees a group after its write, and its sync if any of its records asked for one,
 //      succeeded, before any of its writers returns; never after the log failed.
-//  (4) A lone writer never waits for company.
+//  (4) A lone writer never waits for company, but once after others have left.
 //  (5) While the seat is open for those expected, a writer watches that leads when they do not come in time.
 #pragma once
 

@@ -20,7 +20,7 @@ inline constexpr Marks kAllMarks = ~Marks{0};
 
 // Returns once the word is not `value` (or, now and then, for no reason: look again).
 void park(const std::atomic<std::uint32_t>& word, std::uint32_t value, Marks marks = kAllMarks);
-// As park(), but no longer than until then.
+// As park(), but returns at `until` at the latest.
 void park_until(const std::atomic<std::uint32_t>& word, std::uint32_t value,
                 std::chrono::steady_clock::time_point until, Marks marks = kAllMarks);
 // Wakes all who bear one of the marks, and where the system cannot tell them apart, others as well.
