@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <mutex>
 
 #include "base/error.h"
@@ -31,10 +32,12 @@ void raise_to(std::atomic<T>& most, T value) {
   }
 }
 
-// Of the candidates in the pool the nearest two thirds are expanded: what is found by the others is too far
-// to be chosen. Measured: docs/performance.md.
-constexpr std::size_t expanded_of(std::size_t ef_construction) {
-  return (2 * ef_construction + 2) / 3;
+// So many of the candidates in the pool are expanded, the nearest: what is found by the others is too far to
+// be chosen. Measured: docs/performance.md.
+std::size_t expanded_of(std::size_t ef_construction) {
+  constexpr std::size_t kAtLeast = 100;
+  if (ef_construction <= kAtLeast) return std::numeric_limits<std::size_t>::max();
+  return std::max(kAtLeast, 2 * ef_construction / 3);
 }
 
 bool nearer(const Candidate& a, const Candidate& b) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
+#include <vector>
 
 #include "hnsw/walk.h"
 
@@ -45,18 +46,33 @@ class SketchError {
   float farthest_ = std::numeric_limits<float>::lowest();
 };
 
-// Sorts the pool's entries, those that count, by their codes; returns what the sketches were off.
+// A walk is judged by so many of the nearest: what lies farther out widens the range, not what is to be told
+// apart.
+inline constexpr std::size_t kJudged = 32;
+
+// Sorts the pool's entries, those that count, by their codes; returns what the sketches of the nearest were
+// off.
 template <class NodeSource>
-double resolve(const FieldOf<NodeSource>& field, Pool& pool, Gathered& codes) {
+double resolve(const FieldOf<NodeSource>& field, Scratch& scratch) {
+  Pool& pool = scratch.pool;
+  Gathered& codes = scratch.choosing;
+  std::vector<float>& sketches = scratch.floats;
   pool.keep_counted();
   const std::size_t count = pool.size();
   if (count == 0) return 0;
   codes.grow_to(count);
-  for (std::size_t i = 0; i < count; ++i) codes.codes[i] = field.nodes.code(pool.slot(i));
+  sketches.resize(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    codes.codes[i] = field.nodes.code(pool.slot(i));
+    sketches[i] = pool.distance(i);
+  }
   field.by_codes().score(codes.codes.data(), count, codes.distances.data());
-  SketchError error;
-  for (std::size_t i = 0; i < count; ++i) error.see(pool.distance(i), codes.distances[i]);
   pool.rescore(codes.distances.data());
+  const float farthest = pool.distance(std::min(count, kJudged) - 1);
+  SketchError error;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (codes.distances[i] <= farthest) error.see(sketches[i], codes.distances[i]);
+  }
   return error.share();
 }
 

@@ -138,7 +138,7 @@ class Search {
     const Slot start = beginning();
     if (start == kNoSlot) return false;
     // By sketches a little broader: so no recall is lost at an equal ef.
-    const std::size_t breadth = by_codes_ ? ef_ : ef_ + ef_ / 16 + 1;
+    const std::size_t breadth = by_codes_ ? ef_ : ef_ + ef_ / 16 + 2;
     scratch_.pool.reset(breadth, capacity, std::max(ef_ / 2, refined(k_)));
     scratch_.visited.begin(slots_);
     start_at(field(), start, counts, scratch_);
@@ -157,7 +157,7 @@ class Search {
   // codes.
   bool ordered() {
     if (!field().sketched) return true;
-    by_codes_ = resolve(field(), scratch_.pool, scratch_.choosing) > kWalkOff;
+    by_codes_ = resolve(field(), scratch_) > kWalkOff;
     return !by_codes_;
   }
 
