@@ -30,8 +30,8 @@ class Config:
     Parameters
     ----------
     M : links per memory in the graph, 2 to 512; more finds more and takes more RAM
-    ef_construction : candidates among which the links of a memory are chosen; the nearest two thirds of
-        them are walked on from
+    ef_construction : candidates among which the links of a memory are chosen; of more than 100 the nearest
+        two thirds, and at least 100, are walked on from
     seed : what the levels of the graph are drawn from
     threads : native threads for indexing and ``recall_many``; 0 is one per processor
     fsync_interval_ms : milliseconds between two syncs under ``fsync="interval"``

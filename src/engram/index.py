@@ -33,8 +33,8 @@ class Index:
     dim : length of the vectors, 1 to 65,536
     metric : "l2" (squared Euclidean distance), "ip" (1 - <x, y>) or "cosine" (1 - cos); smaller is nearer
     M : links a node, 2 to 512; more find more and take more memory and time
-    ef_construction : candidates among which the links of a new vector are chosen; the nearest two thirds of
-        them are walked on from
+    ef_construction : candidates among which the links of a new vector are chosen; of more than 100 the
+        nearest two thirds, and at least 100, are walked on from
     dtype : how vectors are kept: "f32", or in half the memory "bf16" (8 bits of precision) or "f16"
         (11 bits, values up to 65,504); distances are those of what is kept. A code of one byte a dimension
         comes with each, from 768 dimensions on a sketch of half a byte as well
