@@ -102,6 +102,24 @@ def test_the_walk_finds_nearly_all_of_the_nearest(metric: str, dtype: str) -> No
     assert recall(index, base, queries, k=10, ef=100) > (0.97 if dtype == "f32" else 0.9)
 
 
+@pytest.mark.parametrize("dim", [24, 768])
+def test_a_breadth_below_k_finds_as_many_of_which_fewer_are_the_nearest(dim: int) -> None:
+    rng = np.random.default_rng(23)
+    base = rng.normal(size=(3000, dim)).astype(np.float32)
+    queries = rng.normal(size=(50, dim)).astype(np.float32)
+    index = built(base)
+    found = {}
+    for ef in (1, 5, 60):
+        labels, away = index.search(queries, 60, ef=ef)
+        assert all(len(set(row)) == 60 and min(row) >= 0 for row in labels.tolist())
+        assert np.all(np.diff(away, axis=1) >= 0)
+        np.testing.assert_allclose(
+            away, np.take_along_axis(distances(queries, base, "l2"), labels, 1), rtol=1e-4
+        )
+        found[ef] = recall(index, base, queries, k=60, ef=ef)
+    assert 0.05 < found[1] < found[5] < found[60]
+
+
 def test_inner_products_of_vectors_of_all_lengths_are_walked_to() -> None:
     rng = np.random.default_rng(17)
     base = (rng.normal(size=(8000, 24)) * np.exp(rng.normal(size=(8000, 1)))).astype(np.float32)

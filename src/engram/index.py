@@ -108,8 +108,9 @@ class Index:
         ----------
         queries : shape (n, dim), or (dim,) for one
         k : how many, at least 1
-        ef : breadth of the walk, in candidates, at least k; larger finds more and takes longer (default:
-            max(64, 2k)). Beyond 4,096 all vectors are compared
+        ef : of so many candidates, the nearest, the walk looks at the neighbours; larger finds more and takes
+            longer (default: max(64, 2k)). Below k, for many hits of which not all need be the nearest, k are
+            found all the same; with a filter it is raised to k. Beyond 4,096 all vectors are compared
         filter : which labels may be found: an array of bool, asked at the label's position (a label outside
             it is not found), or an array of labels; zeros and ones that are not bool are labels
         threads : how many search at once when there are several queries (0: one a processor)

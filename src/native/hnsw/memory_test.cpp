@@ -1,6 +1,7 @@
 #include "hnsw/memory.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include <cstring>
 #include <fstream>
@@ -12,15 +13,19 @@ namespace engram::hnsw {
 namespace {
 
 #if defined(__linux__)
-// What RLIMIT_DATA is held against.
-std::size_t data_bytes() {
+std::size_t bytes_of_this_process(const std::string& kind) {
   std::ifstream status("/proc/self/status");
   std::string word;
   std::size_t kilobytes = 0;
   while (status >> word) {
-    if (word == "VmData:") status >> kilobytes;
+    if (word == kind) status >> kilobytes;
   }
   return kilobytes << 10;
+}
+
+// What RLIMIT_DATA is held against.
+std::size_t data_bytes() {
+  return bytes_of_this_process("VmData:");
 }
 
 TEST(ChunkedArray, CountsAsDataLittleMoreThanItHolds) {
@@ -32,6 +37,21 @@ TEST(ChunkedArray, CountsAsDataLittleMoreThanItHolds) {
   constexpr std::size_t kElements = 100'000;
   for (std::size_t i = 0; i < kElements; ++i) array.reserve(i);
   EXPECT_LE(data_bytes() - before, kElements * kStride + (std::size_t{3} << 20));
+}
+
+TEST(ChunkedArray, TakesNoWholeHugePageForAnEndOfSomeKilobytes) {
+  constexpr int kCollapse = 25;
+  if (::madvise(nullptr, 0, kCollapse) != 0) GTEST_SKIP() << "this system makes no huge page of small ones";
+  constexpr std::size_t kStride = 512;
+  constexpr std::size_t kElements = ((4U << 20) + (128U << 10)) / kStride;
+  ChunkedArray array(kStride, 1U << 24);
+  const std::size_t before = bytes_of_this_process("RssAnon:");
+  for (std::size_t i = 0; i < kElements; ++i) {
+    array.reserve(i);
+    std::memset(array.at(i), 1, kStride);
+  }
+  EXPECT_LE(bytes_of_this_process("RssAnon:") - before, kElements * kStride + (std::size_t{1} << 20));
+  EXPECT_LE(array.memory_bytes(kElements), kElements * kStride + 4096);
 }
 #endif
 

@@ -9,6 +9,7 @@
 //  many.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -24,10 +25,13 @@ class Pool {
  public:
   // Empties the pool: `breadth` entries that count are kept, no more than `capacity` in all, and of equal
   // distances no more than `ties` (at least 1): copies of one vector must not crowd out the way past them.
-  void reset(std::size_t breadth, std::size_t capacity, std::size_t ties) {
+  // Once the pool is full only the `reach` nearest are expanded.
+  void reset(std::size_t breadth, std::size_t capacity, std::size_t ties,
+             std::size_t reach = std::numeric_limits<std::size_t>::max()) {
     breadth_ = breadth;
     ties_ = ties;
     capacity_ = capacity < breadth ? breadth : capacity;
+    reach_ = reach < capacity_ ? reach : capacity_;
     size_ = counted_ = cursor_ = 0;
     if (distances_.size() < capacity_ + kSlack) {
       distances_.resize(capacity_ + kSlack);
@@ -47,20 +51,15 @@ class Pool {
                                                       : std::numeric_limits<float>::infinity();
   }
 
-  // How many of the nearest are expanded, all of them.
-  std::size_t expanded() {
-    while (cursor_ < size_ && (entries_[cursor_] & kExpanded) != 0) ++cursor_;
-    return cursor_;
-  }
-  // The nearest entry not yet expanded, marked so; kNoSlot when there is none.
+  // The nearest entry yet to be expanded, marked so; kNoSlot when there is none.
   Slot take_next() {
-    if (expanded() == size_) return kNoSlot;
+    if (none_left()) return kNoSlot;
     const Slot slot = entries_[cursor_] & kSlotMask;
     entries_[cursor_++] |= kExpanded;
     return slot;
   }
   // What take_next() would give, unmarked.
-  Slot peek_next() { return expanded() == size_ ? kNoSlot : entries_[cursor_] & kSlotMask; }
+  Slot peek_next() { return none_left() ? kNoSlot : entries_[cursor_] & kSlotMask; }
 
   // After the walk: forgets the entries that do not count.
   void keep_counted() {
@@ -107,6 +106,12 @@ class Pool {
   static constexpr Slot kSlotMask = kUncounted - 1;
   static constexpr std::size_t kSlack = 64;  // kernels read whole registers
 
+  // Puts the cursor on the next to be expanded; false when there is one.
+  bool none_left() {
+    while (cursor_ < size_ && (entries_[cursor_] & kExpanded) != 0) ++cursor_;
+    return cursor_ >= (full() ? std::min(reach_, size_) : size_);
+  }
+
   bool place(const simd::Kernels& kernels, float distance, Slot entry) {
     const std::size_t at = kernels.rank(distances_.data(), size_, distance);
     if (at >= ties_ && distances_[at - ties_] == distance) return false;
@@ -135,6 +140,7 @@ class Pool {
 
   std::size_t breadth_ = 0;
   std::size_t capacity_ = 0;
+  std::size_t reach_ = 0;
   std::size_t ties_ = 1;
   std::size_t size_ = 0;
   std::size_t counted_ = 0;

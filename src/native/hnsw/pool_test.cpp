@@ -53,18 +53,20 @@ TEST(Pool, SortsByOtherDistancesAndKeepsTheOrderOfEqualOnes) {
   }
 }
 
-TEST(Pool, TellsHowManyOfTheNearestAreExpanded) {
+TEST(Pool, ExpandsAllUntilItIsFullAndThenTheNearestWithinReach) {
   Pool pool;
-  pool.reset(10, 10, 5);
+  pool.reset(6, 6, 5, 2);
   for (Slot slot = 0; slot < 5; ++slot) pool.insert(simd::active(), static_cast<float>(slot + 1), slot);
-  EXPECT_EQ(pool.expanded(), 0U);
-  EXPECT_EQ(pool.take_next(), 0U);
-  EXPECT_EQ(pool.take_next(), 1U);
-  EXPECT_EQ(pool.expanded(), 2U);
-  pool.insert(simd::active(), 0.5F, 9);  // nearer than both
-  EXPECT_EQ(pool.expanded(), 0U);
-  EXPECT_EQ(pool.take_next(), 9U);
-  EXPECT_EQ(pool.expanded(), 3U);
+  for (Slot slot = 0; slot < 4; ++slot) EXPECT_EQ(pool.take_next(), slot);
+  pool.insert(simd::active(), 10, 5);  // full: the two nearest are expanded
+  EXPECT_EQ(pool.peek_next(), kNoSlot);
+  EXPECT_EQ(pool.take_next(), kNoSlot);
+  pool.insert(simd::active(), 1.5F, 6);
+  EXPECT_EQ(pool.peek_next(), 6U);
+  EXPECT_EQ(pool.take_next(), 6U);
+  pool.insert(simd::active(), 2.5F, 7);
+  EXPECT_EQ(pool.take_next(), kNoSlot);
+  EXPECT_EQ(pool.size(), 6U);
 }
 
 }  // namespace

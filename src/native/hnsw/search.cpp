@@ -25,7 +25,6 @@ std::size_t Graph::Impl::search(const float* vector, std::size_t k, std::size_t 
   const std::size_t slots = used.load(std::memory_order_acquire);
   k = std::min(k, slots);
   if (k == 0) return 0;
-  ef = std::max(ef, k);
   const Scratches::Lease scratch = scratches.lend();
   AtSnapshot at{nodes, snapshot, snapshot != kNow && youngest.load(std::memory_order_acquire) > snapshot};
   // Counters and slots change at different instants, so hits are tested one by one all the same.

@@ -61,7 +61,7 @@ class Search {
         scratch_(scratch),
         vector_(vector),
         k_(k),
-        ef_(ef),
+        ef_(kPlain ? ef : std::max(ef, k)),
         slots_(slots),
         counts_(counts),
         share_(share),
@@ -71,7 +71,9 @@ class Search {
   template <class Holds>
   std::size_t run(const Holds& holds, Hit* out) {
     const auto everything = [&] { return rank_everything(holds, out); };
-    if (ef_ > kLargestPool || slots_ * graph_.options.dim <= kRankedAtOnce) return everything();
+    if (std::max(ef_, k_) > kLargestPool || slots_ * graph_.options.dim <= kRankedAtOnce) {
+      return everything();
+    }
     prepare();
     // What is alive counts, not what was: a graph of which little is left is scanned, and exactly.
     const std::size_t alive = graph_.alive_now();
@@ -117,6 +119,10 @@ class Search {
   }
 
  private:
+  // All count, so that what a walk meets past the nearest ef may be found too: only such a walk can do with
+  // less than k.
+  static constexpr bool kPlain = std::is_same_v<Counts, Everything>;
+
   void prepare() {
     query_ = encode_query(vector_, graph_.options.dim, graph_.coding_of(vector_), graph_.options.metric,
                           scratch_.query.data());
@@ -139,7 +145,8 @@ class Search {
     if (start == kNoSlot) return false;
     // By sketches a little broader: so no recall is lost at an equal ef.
     const std::size_t breadth = by_codes_ ? ef_ : ef_ + ef_ / 16 + 2;
-    scratch_.pool.reset(breadth, capacity, std::max(ef_ / 2, refined(k_)));
+    const std::size_t kept = kPlain ? std::max(breadth, k_) : breadth;
+    scratch_.pool.reset(kept, capacity, std::max(ef_ / 2, refined(k_)), kPlain ? breadth : capacity);
     scratch_.visited.begin(slots_);
     start_at(field(), start, counts, scratch_);
     return true;
@@ -147,7 +154,7 @@ class Search {
 
   bool walk_graph() {
     do {
-      if (!begin(counts_, std::is_same_v<Counts, Everything> ? ef_ : room())) return false;
+      if (!begin(counts_, kPlain ? 0 : room())) return false;
       walk(field(), counts_, scratch_, limit_);
     } while (!ordered() && !limit_.due());
     return true;

@@ -142,14 +142,13 @@ Found WarmSegment::search(const Query& query, const LiveTest& counts, Hit* out) 
   Found found;
   const std::size_t k = std::min(query.k, rows());
   if (k == 0) return found;
-  const std::size_t ef = std::max(query.ef, k);
   const hnsw::Scratches::Lease scratch = scratches_.lend();
   const std::size_t live = counts.rows.live_count();
   const MappedGraph graph(pages(), live, found.pages_read);
   Deadline deadline(query.deadline);
   std::vector<hnsw::Hit> hits(k);
   const auto search_where = [&](const auto& count, double share) {
-    return hnsw::Search(graph, *scratch, query.cue, k, ef, rows(), count, share,
+    return hnsw::Search(graph, *scratch, query.cue, k, query.ef, rows(), count, share,
                         Until{deadline, found.pages_read})
         .run(counts, hits.data());
   };
