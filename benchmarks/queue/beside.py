@@ -33,19 +33,16 @@ class RecallWorker:
         vectors, cues = np.load(base), np.load(queries)
         with engram.open(Path(folder) / "store", dim=vectors.shape[1], metric=metric) as store:
             fill(store, vectors[:prefill])
-            with Recalling(store, cues, 1) as idle:
-                time.sleep(seconds / 4)
             stop, stored = threading.Event(), [prefill]
+            with Watched(store, cues, stored) as idle:
+                time.sleep(seconds / 4)
             writer = threading.Thread(target=_keep_storing, args=(store, vectors, prefill, stop, stored))
-            answers: list[tuple[int, int, int, list[str]]] = []  # check, cue, acknowledged before, ids
-            with Recalling(store, cues, 1) as busy:
+            with Watched(store, cues, stored) as busy:
                 writer.start()
                 begin = time.perf_counter()
-                for check in range(checks):
+                for _ in range(checks):
                     time.sleep(seconds / checks)
-                    for number in range(check, len(cues), checks):
-                        known = stored[0]
-                        answers.append((check, number, known, store.recall(cues[number], k=2 * K).ids))
+                    busy.check()
                 wrote = time.perf_counter() - begin
                 count = stored[0] - prefill
                 stop.set()
@@ -53,7 +50,7 @@ class RecallWorker:
             # Judged afterwards: what is right takes longer to find than to answer.
             found = [
                 float(np.mean([_share(vectors, cues, metric, *answer[1:]) for answer in of_check]))
-                for _, of_check in itertools.groupby(answers, key=operator.itemgetter(0))
+                for _, of_check in itertools.groupby(busy.answers, key=operator.itemgetter(0))
             ]
             before, during = percentiles(idle.times()), percentiles(busy.times())
         return {
@@ -64,6 +61,35 @@ class RecallWorker:
             "checks": len(found),
             "least_recall_at_10": min(found),
         }
+
+
+class Watched(Recalling):
+    """One thread that recalls, and keeps some of its answers whenever it is asked to."""
+
+    _KEPT = 50
+
+    def __init__(self, store: Any, cues: Floats, stored: list[int]) -> None:
+        super().__init__(store, cues, 1)
+        self._stored = stored
+        self._checks = self._left = 0
+        self.answers: list[tuple[int, int, int, list[str]]] = []  # check, cue, acknowledged before, ids
+
+    def check(self) -> None:
+        """The next answers are kept."""
+        self._checks += 1
+        self._left = self._KEPT
+
+    def _recall_one(self, cue: int) -> Any:
+        known = self._stored[0]
+        # Some of the nearest may have come while it looked.
+        found = self._store.recall(self._cues[cue], k=2 * K)
+        return known, found
+
+    def _recalled(self, cue: int, answer: Any) -> None:
+        if self._left > 0:
+            self._left -= 1
+            known, found = answer
+            self.answers.append((self._checks, cue, known, found.ids))
 
 
 class IngestWorker:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common.installed import engram_version
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Floats = NDArray[np.float32]
 
@@ -81,7 +84,7 @@ class Recalling:
         self._times: list[list[float]] = [[] for _ in range(threads)]
         self._threads = [threading.Thread(target=self._recall, args=(number,)) for number in range(threads)]
 
-    def __enter__(self) -> Recalling:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self
@@ -98,10 +101,17 @@ class Recalling:
     def _recall(self, number: int) -> None:
         rng, clock = np.random.default_rng(number), time.perf_counter
         while not self._stop.is_set():
-            cue = self._cues[rng.integers(len(self._cues))]
+            cue = int(rng.integers(len(self._cues)))
             begin = clock()
-            self._store.recall(cue, k=10)
+            answer = self._recall_one(cue)
             self._times[number].append(clock() - begin)
+            self._recalled(cue, answer)
+
+    def _recall_one(self, cue: int) -> Any:
+        return self._store.recall(self._cues[cue], k=10)
+
+    def _recalled(self, cue: int, answer: Any) -> None:
+        """After the clock: whoever keeps answers does it here."""
 
 
 def fill(store: Any, vectors: Floats) -> None:

@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/error.h"
+#include "base/scheduling.h"
 
 namespace engram::wal {
 namespace {
@@ -62,7 +63,11 @@ Lsn Committer::append(Bytes payload, Sync sync, std::uint64_t context) {
   self.mark = Marks{1} << (comers_.fetch_add(1, std::memory_order_relaxed) % 32);
   ring_.publish(place);
 
-  if (sit() && gather(self)) lead();
+  if (sit() && gather(self)) {
+    lead();
+  } else if (sync == Sync::kAlways) {
+    take_short_turns();  // whoever stores alone sleeps for the disk only, and leaves recalls their turns
+  }
   for (;;) {
     switch (self.wait(bells_)) {
       case Outcome::kLead:

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "base/error.h"
-#include "base/scheduling.h"
 #include "wal/commit.h"
 #include "wal/park.h"
 #include "wal/recovery.h"
@@ -80,7 +79,6 @@ class SegmentedLog final : public Log {
       ~Leave() { gate.leave(); }
     } leave{state.gate};
     const Sync mode = sync.value_or(options_.sync);
-    if (mode == Sync::kAlways) take_short_turns();
     if (mode == Sync::kInterval && options_.sync != Sync::kInterval) state.syncer.start_interval();
     return state.committer.append(payload, mode, context);
   }
