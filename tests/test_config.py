@@ -30,6 +30,7 @@ def test_other_sizes_are_refused(written: Any) -> None:
         {"M": 1},
         {"M": "16"},
         {"ef_construction": 0},
+        {"ef_construction": 100_001},
         {"seed": -1},
         {"threads": -1},
         {"threads": 1.5},

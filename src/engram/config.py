@@ -73,7 +73,7 @@ class Config:
 
     def __post_init__(self) -> None:
         check_int("M", self.M, 2, 512)
-        check_int("ef_construction", self.ef_construction, 1, 1_000_000)
+        check_int("ef_construction", self.ef_construction, 1, 100_000)
         check_int("seed", self.seed, 0, 2**64 - 1)
         check_int("threads", self.threads, 0, 1024)
         check_int("fsync_interval_ms", self.fsync_interval_ms, 1, 3_600_000)
