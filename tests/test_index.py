@@ -120,6 +120,30 @@ def test_a_breadth_below_k_finds_as_many_of_which_fewer_are_the_nearest(dim: int
     assert 0.05 < found[1] < found[5] < found[60]
 
 
+def test_k_come_back_while_other_threads_replace_labels() -> None:
+    rng = np.random.default_rng(29)
+    base = rng.normal(size=(3000, 16)).astype(np.float32)
+    index = built(base)
+    done = threading.Event()
+
+    def replace(first: int) -> None:
+        while not done.is_set():
+            labels = np.arange(first, first + 40)
+            index.add(labels, base[labels] + np.float32(0.01), threads=1)
+
+    threads = [threading.Thread(target=replace, args=(first,)) for first in (0, 1000)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(600):
+            found = index.search(base[number % 40], k=300, ef=300)[0][0]
+            assert len(set(found.tolist())) == 300 and found.min() >= 0
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+
+
 def test_inner_products_of_vectors_of_all_lengths_are_walked_to() -> None:
     rng = np.random.default_rng(17)
     base = (rng.normal(size=(8000, 24)) * np.exp(rng.normal(size=(8000, 1)))).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +60,45 @@ def test_saving_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -
 
 def test_a_file_that_is_not_there_or_a_folder_is_an_error(tmp_path: Path) -> None:
     for path in (tmp_path / "none.index", tmp_path):
-        with pytest.raises(engram.EngramError, match=str(tmp_path)):
+        with pytest.raises(engram.InvalidInput, match=str(tmp_path)):
             engram.Index.load(path)
-    with pytest.raises(engram.EngramError):
-        engram.Index(3).save(tmp_path / "no folder" / "a.index")
+    for path in (tmp_path / "no folder" / "a.index", tmp_path):
+        with pytest.raises(engram.InvalidInput, match=str(tmp_path)):
+            engram.Index(3).save(path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_the_system_refuses_is_an_error_of_ours(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 300)
+    for use in (engram.Index(3).save, engram.Index.load):
+        with pytest.raises(engram.EngramError, match="File name too long"):
+            use(path)
+
+
+def test_saving_touches_nothing_but_what_was_named(tmp_path: Path) -> None:
+    (tmp_path / "a.tmp").write_text("mine")
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    saved(tmp_path / "a", n=2)
+    assert (tmp_path / "a").is_symlink() and len(engram.Index.load(tmp_path / "b")) == 1
+    assert (tmp_path / "a.tmp").read_text() == "mine"
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(engram.InvalidInput, match="no regular file"):
+        engram.Index(3).save(tmp_path / "pipe")
+    assert (tmp_path / "pipe").is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "a.tmp", "b", "pipe"]
+
+
+def test_several_indexes_may_be_saved_to_one_path(tmp_path: Path) -> None:
+    def save(count: int) -> None:
+        index = engram.Index(4)
+        index.add(np.arange(count), np.eye(4, dtype=np.float32)[:count])
+        for _ in range(30):
+            index.save(tmp_path / "a")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(save, range(1, 5)))
+    assert 1 <= len(engram.Index.load(tmp_path / "a")) <= 4
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
 def test_a_newer_version_is_told_from_damage(tmp_path: Path) -> None:

@@ -326,7 +326,7 @@ def _refuse_other_than_files(file: Path) -> None:
         path = file.with_name(file.name + ending)
         if found := other_than_file(path):
             raise CorruptionError(
-                f"{path} is {found} where a regular file belongs: remove it, and restore the file or run "
+                f"{path} is {found} where a regular file belongs: move it away, and restore the file or run "
                 "`engram repair`",
                 str(path),
             )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -33,11 +35,11 @@ class Index:
     dim : length of the vectors, 1 to 65,536
     metric : "l2" (squared Euclidean distance), "ip" (1 - <x, y>) or "cosine" (1 - cos); smaller is nearer
     M : links a node, 2 to 512; more find more and take more memory and time
-    ef_construction : candidates among which the links of a new vector are chosen; of more than 100 the
-        nearest two thirds, and at least 100, are walked on from
-    dtype : how vectors are kept: "f32", or in half the memory "bf16" (8 bits of precision) or "f16"
-        (11 bits, values up to 65,504); distances are those of what is kept. A code of one byte a dimension
-        comes with each, from 768 dimensions on a sketch of half a byte as well
+    ef_construction : candidates among which the links of a new vector are chosen, 1 to 100,000; of more than
+        100 the nearest two thirds, and at least 100, are walked on from
+    dtype : how vectors are kept: "f32", or in half the bytes "bf16" (8 bits of precision) or "f16" (11 bits,
+        values up to 65,504); distances are those of what is kept. Beside each, whatever the dtype, come a
+        code of one byte a dimension, links, and from 768 dimensions on a sketch of half a byte a dimension
     seed : one seed, one thread and the same calls give the same index
 
     Raises
@@ -108,9 +110,10 @@ class Index:
         ----------
         queries : shape (n, dim), or (dim,) for one
         k : how many, at least 1
-        ef : of so many candidates, the nearest, the walk looks at the neighbours; larger finds more and takes
-            longer (default: max(64, 2k)). Below k, for many hits of which not all need be the nearest, k are
-            found all the same; with a filter it is raised to k. Beyond 4,096 all vectors are compared
+        ef : breadth of the walk: how many candidates, the nearest, are expanded; larger finds more and takes
+            longer (default: max(64, 2k)). Below k the walk goes on until it has met k, so k come back, of
+            which fewer are the nearest; with a filter it is raised to k. Where it or k is beyond 4,096, all
+            vectors are compared
         filter : which labels may be found: an array of bool, asked at the label's position (a label outside
             it is not found), or an array of labels; zeros and ones that are not bool are labels
         threads : how many search at once when there are several queries (0: one a processor)
@@ -137,7 +140,13 @@ class Index:
         return self._native.search(self._rows(queries, "the query"), k, ef, allowed, threads)
 
     def remove(self, labels: ArrayLike) -> int:
-        """Removes vectors, passing over labels that are not there; returns how many were."""
+        """Removes vectors, passing over labels that are not there; returns how many were.
+
+        Raises
+        ------
+        InvalidInput
+            The labels are no integers of 64 bits.
+        """
         return self._native.remove(_labels(labels))
 
     def optimize(self) -> None:
@@ -152,14 +161,19 @@ class Index:
     def save(self, path: StrOrBytesPath) -> None:
         """Writes the index to a file, which after a crash is the old one or the new one whole.
 
-        Waits for adds and removes that are under way, and holds off others; searches go on.
+        Waits for adds and removes that are under way, and holds off others; searches go on. Written beside
+        and renamed, so what was at the path is replaced; of a link, what it leads to.
 
         Raises
         ------
         InvalidInput
-            The path names no file.
+            The path names no file, something that is none, or a folder that is not there.
+        OutOfSpace
+            The disk is full; what was there before is unchanged.
+        EngramError
+            The system refuses otherwise.
         """
-        self._native.save(_check_path(path))
+        self._native.save(_to_write(_check_path(path)))
 
     @classmethod
     def load(cls, path: StrOrBytesPath) -> Index:
@@ -168,14 +182,16 @@ class Index:
         Raises
         ------
         InvalidInput
-            The path names no file.
+            The path names no file, or none that is there.
         CorruptionError
             The file is damaged, or no index file.
         UnsupportedFormat
             A newer version of Engram wrote it.
+        EngramError
+            The system refuses otherwise.
         """
         index = cls.__new__(cls)
-        index._native = _native.Index.load(_check_path(path))
+        index._native = _native.Index.load(_to_read(_check_path(path)))
         return index
 
     def _rows(self, value: ArrayLike, what: str) -> NDArray[np.float32]:
@@ -183,6 +199,7 @@ class Index:
         return array.reshape(0, self.dim) if array.shape == (0,) else array  # [] is no rows
 
     def __len__(self) -> int:
+        """How many vectors there are."""
         return len(self._native)
 
     def __repr__(self) -> str:
@@ -242,6 +259,32 @@ def _check_path(path: StrOrBytesPath) -> bytes:
     return name
 
 
+def _to_read(name: bytes) -> bytes:
+    """`name`, if it may be a file; what else the system has against it, it says when it opens it."""
+    path = Path(os.fsdecode(name))
+    with contextlib.suppress(OSError):
+        if path.is_dir():
+            raise InvalidInput(
+                f"{path} is a folder; give the file that save() wrote (engram.open opens a store)"
+            )
+        if not path.exists():
+            raise InvalidInput(f"there is no file {path}; give the one that save() wrote")
+    return name
+
+
+def _to_write(name: bytes) -> bytes:
+    """The file that `name` names or leads to, if it may be one."""
+    path = Path(os.fsdecode(name))
+    with contextlib.suppress(OSError):
+        if path.is_symlink():
+            path = path.resolve()
+        if not path.parent.is_dir():
+            raise InvalidInput(f"there is no folder {path.parent} to save in; make it first")
+        if path.exists() and not path.is_file():
+            raise InvalidInput(f"{path} is no regular file; give the name of one, or a new one")
+    return os.fsencode(path)
+
+
 def _labels(value: ArrayLike, what: str = "labels") -> NDArray[np.int64]:
     """`value` as int64, C-contiguous, of one axis."""
     _refuse_masked_labels(value, what)
@@ -251,6 +294,12 @@ def _labels(value: ArrayLike, what: str = "labels") -> NDArray[np.int64]:
         raise InvalidInput(f"{what} cannot be read as an array of integers ({error})") from error
     if array.size == 0:
         return np.empty(0, np.int64)
+    if array.dtype.kind == "O":
+        first = array.flat[0]
+        raise InvalidInput(
+            f"{what} hold {first!r}, of type {type(first).__name__}; give an array or a list of integers, "
+            f"at most {np.iinfo(np.int64).max}"
+        )
     if array.dtype.kind not in "iu":
         raise InvalidInput(f"{what} have the dtype {array.dtype}; give 64-bit integers")
     if array.ndim > 1:

@@ -177,8 +177,8 @@ class MemoryStore(Lifetime):
         ----------
         cue : array of float32, shape (dim,), or str when the store has an embedder
         k : how many, at least 1; fewer come back when the store holds fewer
-        ef : breadth of the walk, in candidates; larger finds more and takes longer, below k as many are found
-            and fewer of them are the nearest (default: max(64, 2k))
+        ef : breadth of the walk: how many candidates, the nearest, are expanded; larger finds more and takes
+            longer (default: max(64, 2k)). Below k, k come back all the same, of which fewer are the nearest
         budget_ms : milliseconds for the whole recall, beside what `Config.budgets` gives each tier; what is
             found by then is returned, with complete=False
         tiers : where to look, by name or `engram.Tier`, e.g. ``("hot",)``, which takes in what is not indexed

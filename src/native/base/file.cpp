@@ -72,7 +72,7 @@ void refuse_unless_regular(mode_t mode, const Path& path) {
   if (S_ISREG(mode)) return;
   throw CorruptionError(path.string(), 0,
                         path.string() + " is " + kind_of(mode) +
-                            " where a regular file belongs: remove it, and restore the file");
+                            " where a regular file belongs: move it away, and restore the file");
 }
 
 // What an open file is, or 0 when the system does not say.

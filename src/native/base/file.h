@@ -93,23 +93,30 @@ class FileSystem {
 void discard(FileSystem& files, const Path& path) noexcept;
 
 // Replaces `path` by what `write` writes so that a crash leaves the old file or the new one whole: written
-// beside as `path`.tmp, synced, renamed, folder synced. `write` gets the open temporary file; what it throws
-// is passed on.
+// to `beside`, synced, renamed, folder synced. `write` gets the open temporary file; what it throws is passed
+// on.
 template <class Write>
-void write_atomically(FileSystem& files, const Path& path, Write&& write) {
-  Path beside = path;
-  beside += ".tmp";
+void write_atomically(FileSystem& files, const Path& path, Write&& write, const Path& beside) {
   if (files.exists(beside)) files.remove(beside);
   try {
     std::unique_ptr<File> file = files.open(beside, OpenMode::kCreate);
     write(*file);
     file->sync_data();
+    file.reset();
+    files.rename(beside, path);
   } catch (...) {
     discard(files, beside);  // what may be missing is room
     throw;
   }
-  files.rename(beside, path);
   files.sync_folder(path.has_parent_path() ? path.parent_path() : Path("."));
+}
+
+// The same beside as `path`.tmp: for files that nobody else writes.
+template <class Write>
+void write_atomically(FileSystem& files, const Path& path, Write&& write) {
+  Path beside = path;
+  beside += ".tmp";
+  write_atomically(files, path, std::forward<Write>(write), beside);
 }
 
 }  // namespace engram

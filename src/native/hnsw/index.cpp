@@ -1,14 +1,19 @@
 #include "hnsw/index.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cfloat>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <mutex>
+#include <sstream>
 #include <string>
 #include <thread>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -54,10 +59,13 @@ std::string of_row(std::size_t row, std::size_t rows) {
         " has length zero (or too small for float32), which has no direction to compare by cosine: "
         "leave it out, or use another metric");
   }
-  throw InvalidVector(std::string(what) + where + " has elements up to " + std::to_string(largest) +
+  std::ostringstream as_text;
+  as_text << largest;
+  throw InvalidVector(std::string(what) + where + " has elements up to " + as_text.str() +
                       ", so that its squared length overflows float32: scale the vectors down");
 }
 
+// Whether a label comes twice.
 bool has_repeats(std::span<const Label> labels) {
   if (labels.size() > 32) {
     std::vector<Label> sorted(labels.begin(), labels.end());
@@ -69,6 +77,26 @@ bool has_repeats(std::span<const Label> labels) {
     for (std::size_t j = 0; j < i; ++j) repeats |= labels[i] == labels[j];
   }
   return repeats;
+}
+
+// The first k labels of the hits, each once, and their distances; returns how many.
+std::size_t write_distinct(const Graph& graph, std::span<const Hit> hits, std::size_t k, Label* labels,
+                           float* distances) {
+  const std::size_t most = std::min(k, hits.size());
+  for (std::size_t i = 0; i < most; ++i) {
+    labels[i] = static_cast<Label>(graph.born(hits[i].slot));
+    distances[i] = hits[i].distance;
+  }
+  if (!has_repeats({labels, most})) return most;
+  std::unordered_set<Label> seen;
+  std::size_t out = 0;
+  for (const Hit& hit : hits) {
+    const auto label = static_cast<Label>(graph.born(hit.slot));
+    if (out == k || !seen.insert(label).second) continue;
+    labels[out] = label;
+    distances[out++] = hit.distance;
+  }
+  return out;
 }
 
 // Rows that no later row of the same label replaces.
@@ -300,21 +328,18 @@ void Index::search_row(const State& state, const float* query, std::size_t k, st
   static auto& kept = PerThread<std::vector<Hit>>::make();
   std::vector<Hit>& hits = kept.get();
   const Graph::Guard guard = graph.pin();  // a hit's slot keeps its label until it is read
-  const std::size_t most = std::min(k, graph.slots());
-  hits.resize(most);
-  std::size_t found = 0;
-  if (plan.listed) {
-    found = graph.search_among(query, plan.slots, most, hits.data());
-  } else {
-    found = graph.search(query, most, ef, kNow, plan.filter ? &*plan.filter : nullptr, hits.data());
-  }
-  for (std::size_t i = 0; i < found; ++i) labels[i] = static_cast<Label>(graph.born(hits[i].slot));
-  const bool repeats = has_repeats({labels, found});
   std::size_t out = 0;
-  for (std::size_t i = 0; i < found; ++i) {
-    if (repeats && std::find(labels, labels + out, labels[i]) != labels + out) continue;
-    labels[out] = labels[i];
-    distances[out++] = hits[i].distance;
+  // A label that gets another vector just now may come twice, and then more are needed for k of them.
+  for (std::size_t most = k; out < k; most += 2 * (k - out) + 8) {
+    hits.resize(std::min(most, graph.slots()));
+    std::size_t found = 0;
+    if (plan.listed) {
+      found = graph.search_among(query, plan.slots, hits.size(), hits.data());
+    } else {
+      found = graph.search(query, hits.size(), ef, kNow, plan.filter ? &*plan.filter : nullptr, hits.data());
+    }
+    out = write_distinct(graph, {hits.data(), found}, k, labels, distances);
+    if (found < most) break;  // there are no more
   }
   std::fill(labels + out, labels + k, kNoLabel);
   std::fill(distances + out, distances + k, std::numeric_limits<float>::infinity());
@@ -332,9 +357,14 @@ void Index::optimize() {
 }
 
 void Index::save(const Path& path) const {
+  // A name of its own: others may save to the same path, and `path`.tmp may be anybody's.
+  static std::atomic<unsigned> saves{0};
+  Path beside = path;
+  beside += "." + std::to_string(::getpid()) + "-" + std::to_string(saves.fetch_add(1)) + ".tmp";
   const std::unique_lock lock(changing_);
   try {
-    write_atomically(FileSystem::system(), path, [&](File& file) { state_.load()->graph->save(file); });
+    write_atomically(
+        FileSystem::system(), path, [&](File& file) { state_.load()->graph->save(file); }, beside);
   } catch (const IoError& error) {
     if (error.code != ENOSPC && error.code != EDQUOT) throw;
     throw OutOfSpace(std::string(error.what()) + "; what was at " + path.string() +

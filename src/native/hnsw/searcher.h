@@ -33,6 +33,8 @@ namespace engram::hnsw {
 inline constexpr std::size_t kScanBelow = 1000;
 // A walk of breadth ef scores some dozens of codes for each candidate, at several times a scan's price.
 inline constexpr std::size_t kScanPerBreadth = 40;
+// And a narrow one has to meet k.
+inline constexpr std::size_t kScanPerHit = 2;
 // How many of the codes' ranking are ranked on their full vectors at first, how many more at once where that
 // leaves the k nearest open, and how many are there for it. Measured: docs/performance.md.
 constexpr std::size_t ranked_at_first(std::size_t k) {
@@ -48,6 +50,8 @@ constexpr std::size_t refined(std::size_t k) {
 inline constexpr std::size_t kLargestPool = 4096;
 // A set of at most this many numbers is ranked on its full vectors at once: no codes, no error.
 inline constexpr std::size_t kRankedAtOnce = std::size_t{1} << 16;
+// A scan misses nobody, however broad its pool: so many more than are ranked leave room for the codes' error.
+inline constexpr std::size_t kScanBreadth = 64;
 // How far ahead of the scoring of a list of slots their codes are asked for.
 inline constexpr std::size_t kScanAhead = 64;
 
@@ -77,7 +81,7 @@ class Search {
     prepare();
     // What is alive counts, not what was: a graph of which little is left is scanned, and exactly.
     const std::size_t alive = graph_.alive_now();
-    if (alive > kScanBelow && alive > ef_ * kScanPerBreadth && walk_graph()) {
+    if (walk_pays(alive) && walk_graph()) {
       const std::size_t found = refine(holds, out, everything);
       if (found == k_ || limit_.due()) return found;
     }
@@ -93,7 +97,7 @@ class Search {
     if (ef_ > kLargestPool || slots_ * graph_.options.dim <= kRankedAtOnce) return everything();
     prepare();
     const std::size_t alive = graph_.alive_now();
-    if (alive > kScanBelow && alive > ef_ * kScanPerBreadth && (walk_filtered() || hop(seeds))) {
+    if (walk_pays(alive) && (walk_filtered() || hop(seeds))) {
       const std::size_t found = refine(holds, out, everything);
       if (found == k_) return found;
     }
@@ -122,6 +126,10 @@ class Search {
   // All count, so that what a walk meets past the nearest ef may be found too: only such a walk can do with
   // less than k.
   static constexpr bool kPlain = std::is_same_v<Counts, Everything>;
+
+  bool walk_pays(std::size_t alive) const {
+    return alive > kScanBelow && alive > ef_ * kScanPerBreadth && alive > k_ * kScanPerHit;
+  }
 
   void prepare() {
     query_ = encode_query(vector_, graph_.options.dim, graph_.coding_of(vector_), graph_.options.metric,
@@ -216,7 +224,7 @@ class Search {
     Gathered& gathered = scratch_.gathered;
     const std::size_t batch = 64;
     std::size_t count = 0;
-    const std::size_t breadth = std::max(ef_, refined(k_));
+    const std::size_t breadth = std::min(std::max(ef_, refined(k_)), refined(k_) + kScanBreadth);
     scratch_.pool.reset(breadth, breadth, breadth);
     each_slot([&](Slot slot) {
       if (limit_.due() || !counts_(slot)) return;
