@@ -212,7 +212,7 @@ def recall(
     embedder: EmbedderName = None,
     json: AsJson = False,
 ) -> None:
-    """Print the memories nearest to a text."""
+    """Print the memories nearest to a text or a vector."""
     with output.told_as(json):
         if (text is None) == (vector is None):
             raise InvalidInput('give a text, or a vector with --vector: engram recall PATH "text"')
