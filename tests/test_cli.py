@@ -40,6 +40,12 @@ def store(folder: Path) -> Path:
     return filled(folder)
 
 
+def test_python_m_engram_is_the_command(store: Path) -> None:
+    words = [sys.executable, "-m", "engram", "verify", str(store), "--json"]
+    told = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert json.loads(told.stdout) == answer("verify", store)
+
+
 def test_help_and_version() -> None:
     asked = run("--help")
     assert asked.returncode == 0
