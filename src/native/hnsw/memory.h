@@ -5,10 +5,8 @@
 //
 // Invariants:
 //  (1) An element's address never changes.
-//  (2) The first 2 MiB of an array lie on small pages, and so does the end of one of up to 32 MiB until it
-//  fills
-//      a huge page (where the system can then make it one): such an array costs what it holds and little
-//      more.
+//  (2) The first 2 MiB of an array lie on small pages, and so does the end of one of up to 32 MiB, until it
+//      is a huge page long (where the system can then make it one): it costs little more than it holds.
 //  (3) What is not reserved yet cannot be written: so a limit on a process' data (RLIMIT_DATA), which counts
 //      what could be written whether it was or not, counts of an array at most 2 MiB beyond what it holds.
 #pragma once
