@@ -20,7 +20,6 @@ pytest.importorskip("rich")
 
 from engram.cli.importing import _wait_indexed
 from tests.commands import answer, filled, run
-from tests.signals import hear_ctrl_c
 
 
 @pytest.fixture
@@ -205,7 +204,6 @@ def test_ctrl_c_ends_with_130_and_leaves_a_sound_store(folder: Path, tmp_path: P
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_ctrl_c,
     )
     while not (folder / "manifest").exists():
         assert child.poll() is None

@@ -19,7 +19,6 @@ import pytest
 
 import engram
 from tests.crash_script import DIM, Operation, operations
-from tests.signals import hear_ctrl_c
 
 ROUNDS = int(os.environ.get("ENGRAM_CRASH_ROUNDS", "30"))
 SEED = int(os.environ.get("ENGRAM_CRASH_SEED", str(random.SystemRandom().randrange(2**32))))
@@ -257,9 +256,7 @@ with engram.open({str(folder)!r}, 256, config=config) as store:
         print(error.stored, len(store), flush=True)
         store.close(drain=False)
 """
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
-    )
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
     assert child.stdout.readline() == "storing\n"
     child.send_signal(signal.SIGINT)

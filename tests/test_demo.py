@@ -12,7 +12,6 @@ import pytest
 
 import engram
 from engram.demo.docstrings import standard_library
-from tests.signals import hear_ctrl_c
 
 needs_extras = pytest.mark.skipif(
     any(importlib.util.find_spec(each) is None for each in ("rich", "typer", "wordllama")),
@@ -67,7 +66,6 @@ def test_ctrl_c_ends_the_demo_and_its_child(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_ctrl_c,
     )
     while not (kept / "manifest").exists():  # the child has begun
         assert demo.poll() is None
