@@ -162,6 +162,31 @@ def test_a_cancelled_store_many_leaves_the_pieces_before(folder: Path, rng: np.r
     run(main())
 
 
+def test_a_store_many_that_is_cancelled_while_its_rows_are_checked_stores_nothing(
+    folder: Path, rng: np.random.Generator
+) -> None:
+    vectors = rng.standard_normal((200, DIM)).astype(np.float32)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        heard = threading.Event()
+
+        def ids() -> Iterator[str]:  # read in a thread, before the checks
+            loop.call_soon_threadsafe(task.cancel)
+            loop.call_soon_threadsafe(loop.call_soon, loop.call_soon, heard.set)  # behind the task's own turn
+            assert heard.wait(60)
+            yield from map(str, range(200))
+
+        async with AsyncMemoryStore.open(folder, DIM, fsync="never") as memory:
+            task = asyncio.create_task(memory.store_many(ids(), vectors))
+            with pytest.raises(asyncio.CancelledError) as ended:
+                await task
+            assert ended.value.stored == 0  # type: ignore[attr-defined]
+            assert await memory.count() == 0
+
+    run(main())
+
+
 def test_a_cancelled_call_leaves_nothing_for_asyncio_to_complain_of(
     folder: Path, rng: np.random.Generator
 ) -> None:

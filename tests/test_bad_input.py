@@ -220,8 +220,10 @@ def test_a_bad_content_is_refused(store: engram.MemoryStore, content: Any) -> No
 
 def test_a_memory_too_large_for_the_log_is_refused_before_any_is_stored(store: engram.MemoryStore) -> None:
     huge = "x" * (9 << 20)
-    with pytest.raises(engram.InvalidInput):
-        store.store("new", GOOD, content=huge)
+    with engram.open(None, DIM) as in_ram:
+        for one in (store, in_ram):
+            with pytest.raises(engram.InvalidInput, match=r"'new' has 9437187 bytes .* at most"):
+                one.store("new", GOOD, content=huge)
     with pytest.raises(engram.InvalidInput, match="at most"):
         store.store_many(["new", "huge"], [GOOD, GOOD], contents=[None, huge])
     with pytest.raises(engram.InvalidInput, match="at most"):
@@ -289,7 +291,7 @@ def test_neither_vector_nor_text_is_refused(store: engram.MemoryStore) -> None:
 
 @pytest.mark.parametrize("lsn", [-1, 10**15, 1.5, "0", None, True], ids=repr)
 def test_a_token_that_was_never_given_out_is_refused(store: engram.MemoryStore, lsn: Any) -> None:
-    with pytest.raises(engram.InvalidInput, match="lsn"):
+    with pytest.raises(engram.InvalidInput, match="lsn is"):
         store.wait(lsn, "durable")
 
 
@@ -313,6 +315,8 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
     for path in (file, file / "below"):
         with pytest.raises(engram.EngramError, match="file"):
             engram.open(path, DIM)
+    with pytest.raises(engram.InvalidInput, match="a store is a folder"):
+        engram.open(file, DIM)
     assert file.read_text() == "text"
 
 
@@ -336,7 +340,9 @@ def test_an_empty_folder_becomes_a_store(tmp_path: Path) -> None:
 
 def test_a_new_store_needs_a_dimension(tmp_path: Path) -> None:
     for path in (tmp_path / "new", None):
-        with pytest.raises(engram.InvalidInput, match="dim"):
+        with pytest.raises(
+            engram.InvalidInput, match=f"no store in {path}.*dim=" if path else "^a new store.*dim="
+        ):
             engram.open(path)
     assert not (tmp_path / "new").exists()
 

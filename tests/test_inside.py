@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -240,3 +242,47 @@ def test_a_log_handler_may_store_what_it_is_told_of(
         store.store("b", np.ones(DIM))
         assert store.wait_indexed(timeout=30)
         store.verify()
+
+
+# A signal at each step of Python within set(), whose handler sets the same flag while a thread waits for it.
+_SET_IN_A_HANDLER = """
+import signal, threading
+from engram._flag import Flag
+
+def handle(number, frame):
+    flag.set()
+
+def trace(frame, event, _):
+    global step
+    frame.f_trace_opcodes = True
+    if event == "opcode":
+        step += 1
+        if step == at:
+            sys.settrace(None)
+            signal.raise_signal(signal.SIGUSR1)
+    return trace
+
+import sys
+signal.signal(signal.SIGUSR1, handle)
+at, step = 0, 0
+while step >= at:
+    at, step, flag, heard = at + 1, 0, Flag(), []
+    waiter = threading.Thread(target=lambda: heard.append(flag.wait(60)))
+    waiter.start()
+    sys.settrace(trace)
+    flag.set()
+    sys.settrace(None)
+    waiter.join()
+    assert heard == [True] and flag.is_set()
+print(at)
+"""
+
+
+def test_a_signal_handler_may_set_a_flag_that_is_being_set() -> None:
+    """As a store does that wakes the migrator, and a handler that stores as well."""
+    done = subprocess.run(
+        [sys.executable, "-c", _SET_IN_A_HANDLER], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 20, done.stdout

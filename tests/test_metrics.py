@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import shutil
 import threading
 import time
 import weakref
@@ -216,6 +217,72 @@ def test_the_measured_recall_is_told_with_its_interval(folder: Path, rng: np.ran
         told = store.stats()["recall_at_10"]
         for key, name in (("recall", ""), ("low", "_low"), ("high", "_high"), ("cues", "_cues")):
             assert registry.get_sample_value(f"engram_recall_at_10{name}", {"store": "s"}) == told[key]
+
+
+def observed(reader: Any, name: str) -> dict[str, float]:
+    """The values of an instrument, by store."""
+    data = reader.get_metrics_data()
+    return {
+        point.attributes["store"]: point.value
+        for resource in (data.resource_metrics if data is not None else ())
+        for scope in resource.scope_metrics
+        for metric in scope.metrics
+        if metric.name == name
+        for point in metric.data.data_points
+    }
+
+
+def test_opentelemetry_observes_every_store_of_a_meter_and_one_that_was_reopened(
+    used: engram.MemoryStore, tmp_path: Path
+) -> None:
+    pytest.importorskip("opentelemetry.sdk")
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+
+    reader = InMemoryMetricReader()
+    provider = MeterProvider([reader])
+    meter = provider.get_meter("test")
+    observer = metrics.opentelemetry(used, meter, attributes={"store": "used"})
+    other = tmp_path / "other"
+    for memories in (1, 2):
+        with engram.open(other, DIM) as store:
+            store.store(str(memories), np.ones(DIM))
+            assert metrics.opentelemetry(store, meter, attributes={"store": "other"}) is observer
+            assert observed(reader, "engram.memories") == {"used": 29, "other": memories}
+            with pytest.raises(engram.InvalidInput, match="already"):
+                metrics.opentelemetry(used, meter, attributes={"store": "other"})
+    assert observed(reader, "engram.memories") == {"used": 29}
+    observer.remove(used)
+    assert observed(reader, "engram.memories") == {}
+    provider.shutdown()
+
+
+@pytest.mark.parametrize("tell", [metrics.prometheus, metrics.opentelemetry])
+def test_metrics_of_what_is_no_store_are_refused(tell: Any) -> None:
+    pytest.importorskip("prometheus_client")
+    pytest.importorskip("opentelemetry.metrics")
+    with (
+        engram.open(None, DIM) as store,
+        pytest.raises(engram.InvalidInput, match=r"AsyncMemoryStore.*\.sync"),
+    ):
+        tell(engram.AsyncMemoryStore(store))
+
+
+def test_a_log_that_failed_is_told_once_and_in_the_figures(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with engram.open(folder, DIM) as store:
+        store.store("a", np.ones(DIM))
+        assert store.stats()["log"]["failed"] == 0
+        shutil.rmtree(folder / "wal")
+        with caplog.at_level(logging.ERROR, logger="engram"):
+            for _ in range(3):
+                with pytest.raises(engram.DurabilityError):
+                    store.store("b", np.ones(DIM))
+
+        assert store.stats()["log"]["failed"] == 1
+        assert [record.__dict__["event"] for record in caplog.records] == ["log.failed"]
+        store.close(drain=False)
 
 
 def test_opentelemetry_observes_what_stats_tells(used: engram.MemoryStore) -> None:

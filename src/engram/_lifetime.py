@@ -116,7 +116,9 @@ class Lifetime:
                 f"{self} was opened before a fork and belongs to the parent process: open it in the child "
                 "once the parent has closed it, or start the child with spawn"
             )
-        raise StoreClosed(f"the store {self._path or 'in RAM'} is closed; open it again to go on")
+        if self._path is None:
+            raise StoreClosed("the store in RAM is closed, and its memories are gone; open another")
+        raise StoreClosed(f"the store {self._path} is closed; open it again to go on")
 
     def abandon(self) -> None:
         """For the child of a fork: from now on every call but close raises."""

@@ -8,6 +8,7 @@ import threading
 
 from . import _native
 from ._events import tell
+from ._flag import Flag
 from ._threads import join_through_interrupts
 
 _WAIT_SECONDS = 5.0  # how long it sleeps when nobody recalls; a recall and stop() wake it
@@ -20,7 +21,7 @@ class Prober:
     def __init__(self, store: _native.Store, share: float) -> None:
         self._store = store
         self._share = share
-        self._stopping = threading.Event()
+        self._stopping = Flag()
         self._thread: threading.Thread | None = None
         self.seconds = 0.0  # of a processor, so far
 

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector, CollectorRegistry
 
 from ._errors import InvalidInput, StoreClosed
+from ._told import ToldStores
 from .metrics import _FIGURES, _RECALL, _SECONDS, _TIMES, stats_of
 from .store import MemoryStore
 
@@ -37,34 +38,18 @@ class StoresCollector(Collector):  # type: ignore[misc]
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._labels: weakref.WeakKeyDictionary[MemoryStore, dict[str, str]] = weakref.WeakKeyDictionary()
+        self._stores = ToldStores()
 
     def add(self, store: MemoryStore, labels: dict[str, str]) -> None:
         """Tells of a store from now on, under these labels."""
-        labels = {_checked(name): str(value) for name, value in labels.items()}
-        with self._lock:
-            for other, taken in self._labels.items():
-                if other is store and taken != labels:
-                    raise InvalidInput(
-                        f"{store} is told of in this registry already, under the labels {taken}; leave out "
-                        "the second call, or remove() it first"
-                    )
-                if other is not store and taken == labels and not other.closed:
-                    raise InvalidInput(
-                        f"{other} is told of in this registry under the same labels {labels}; give the "
-                        'second store others: labels={"store": "a name"}'
-                    )
-            self._labels[store] = labels
+        self._stores.add(store, {_checked(name): str(value) for name, value in labels.items()})
 
     def remove(self, store: MemoryStore) -> None:
         """Tells no more of a store."""
-        with self._lock:
-            self._labels.pop(store, None)
+        self._stores.remove(store)
 
     def collect(self) -> Iterator[Metric]:
-        with self._lock:
-            known = list(self._labels.items())
+        known = self._stores.known()
         names = sorted({name for _, labels in known for name in labels})
         told = [
             ([labels.get(name, "") for name in names], stats, histograms)

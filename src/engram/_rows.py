@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ._errors import InvalidInput
 from ._vectors import Matrix
-from .memories import check_content, check_id, encode_metadata, utf8_size
+from .memories import check_content, check_id, check_size, encode_metadata
 
 T = TypeVar("T")
 Breathe = Callable[[], object]
@@ -65,14 +65,7 @@ def check_sizes(texts: Texts, text_limit: int, breathe: Breathe | None = None) -
             breathe()
         content = texts.contents[row] if texts.contents else None
         metadata = texts.metadata[row] if texts.metadata else None
-        if 4 * (len(texts.ids[row]) + len(content or "") + len(metadata or "")) <= text_limit:
-            continue  # whatever the characters are
-        size = sum(utf8_size(text, "the memory") for text in (texts.ids[row], content, metadata) if text)
-        if size > text_limit:
-            raise InvalidInput(
-                f"the memory {texts.ids[row][:40]!r} has {size} bytes of id, content and metadata; "
-                f"at most {text_limit} fit: store long texts in pieces"
-            )
+        check_size(texts.ids[row], content, metadata, text_limit)
 
 
 def _each(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import TypeVar
 
 from ._clock import Clock
-from ._errors import QueueFull
+from ._errors import DurabilityError, QueueFull
+from ._events import tell
 from ._inside import INSIDE
 from ._parts import Fsync, Parts
 from ._rows import Rows
@@ -34,6 +36,7 @@ class Writer:
         self._config = config
         self._sync = config.indexing == "sync"
         self._clock = clock
+        self._failure_told = False
 
     def put(
         self,
@@ -91,6 +94,9 @@ class Writer:
         for seconds in slices(timeout, _LOOK_SECONDS if self._sync or trouble else _PLACE_SECONDS):
             try:
                 return put(seconds)
+            except DurabilityError as error:
+                self._tell_of(error)
+                raise
             except QueueFull:
                 if self._parts.is_inside:
                     trouble = INSIDE
@@ -105,8 +111,18 @@ class Writer:
         raise QueueFull(
             f"{queue['memories']:.0f} memories of {queue['bytes']:.0f} bytes wait for the index, and "
             f"queue_capacity {queue['capacity']:.0f} and queue_bytes {queue['capacity_bytes']:.0f} leave no "
-            "room for more: " + (trouble or f"waited {timeout} s; store more slowly or give a longer timeout")
+            "room for more: "
+            + (
+                trouble
+                or f"waited {timeout} s; store more slowly, or give a longer timeout or a larger queue"
+            )
         ) from self._indexer.last_error
+
+    def _tell_of(self, error: DurabilityError) -> None:
+        """Once a store, however many callers learn it."""
+        if not self._failure_told:
+            self._failure_told = True
+            tell(logging.ERROR, "log.failed", f"nothing more can be stored: {error}", error=error)
 
 
 def _append_result(results: list[T], call: Callable[[float], T], argument: float) -> None:

@@ -113,6 +113,11 @@ class AsyncMemoryStore:
         """
         loop, cancelled, stored = asyncio.get_running_loop(), False, 0
 
+        def breathe_on() -> None:
+            breathe()
+            if cancelled:  # while the rows are checked: none is stored yet
+                raise _Cancelled
+
         def after_piece(done: int, count: int) -> None:
             nonlocal stored
             stored = done
@@ -124,7 +129,7 @@ class AsyncMemoryStore:
         call = self._begin(
             self._writers,
             self._store.store_many_breathing,
-            breathe,
+            breathe_on,
             ids,
             vectors,
             contents=contents,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from . import _native
 from ._events import tell
+from ._flag import Flag
 from ._inside import is_mine, make_lock, refuse_if_mine
 from ._threads import join_through_interrupts
 from .catalog import Catalog
@@ -43,12 +44,11 @@ class Indexer:
         self._checkpoints = checkpoints
         self._working = make_lock()  # held while a batch goes into graph or catalog
         self._pausing = make_lock()
-        self._resume = threading.Event()  # clear: the thread is to let somebody else have `_working`
-        self._resume.set()
+        self._resume = Flag(is_set=True)  # not set: the thread is to let somebody else have `_working`
         self._held: list[_native.Batch] = []  # taken, not yet indexed: at most one
         self._tries = 0  # to index the held one, failed
         self._refusals = 0  # of the catalog, in a row
-        self._stopping = threading.Event()
+        self._stopping = Flag()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
         self._at_end: Callable[[], None] | None = None

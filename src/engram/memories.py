@@ -76,6 +76,18 @@ def check_confidence(confidence: object) -> float:
     return number
 
 
+def check_size(id: str, content: str | None, metadata: str | None, text_limit: int) -> None:
+    """Refuses a memory whose texts do not fit into one record of the log."""
+    if 4 * (len(id) + len(content or "") + len(metadata or "")) <= text_limit:
+        return  # whatever the characters are
+    size = sum(utf8_size(text, "the memory") for text in (id, content, metadata) if text)
+    if size > text_limit:
+        raise InvalidInput(
+            f"the memory {id[:40]!r} has {size} bytes of id, content and metadata; "
+            f"at most {text_limit} fit: store long texts in pieces"
+        )
+
+
 def encode_metadata(metadata: object) -> str | None:
     """The JSON text of a flat object, or None for none."""
     if metadata is None:

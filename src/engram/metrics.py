@@ -6,8 +6,6 @@ have nothing to tell once it is closed.
 
 from __future__ import annotations
 
-import weakref
-from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +13,10 @@ from ._errors import InvalidInput, StoreClosed
 from .store import MemoryStore
 
 if TYPE_CHECKING:
-    from opentelemetry.metrics import CallbackOptions, Meter, Observation
+    from opentelemetry.metrics import Meter
     from prometheus_client.registry import CollectorRegistry
 
+    from ._opentelemetry import StoresObserver
     from ._prometheus import StoresCollector
 
 __all__ = ["opentelemetry", "prometheus"]
@@ -48,6 +47,7 @@ _FIGURES = (
     _Figure("log_records", "Records written to the log", "log", "records", True),
     _Figure("log_bytes", "Bytes written to the log", "log", "bytes", True),
     _Figure("log_syncs", "Syncs of the log", "log", "syncs", True),
+    _Figure("log_failed", "1 once a write or sync failed: nothing more can be stored", "log", "failed"),
     _Figure("hot_bytes", "RAM the graph takes", "hot", "bytes"),
     _Figure("checkpoint_replay_bytes", "Log that opening would replay", "checkpoint", "replay_bytes"),
     _Figure("indexer_batches", "Batches put into the graph", "indexer", "batches", True),
@@ -105,69 +105,53 @@ def prometheus(
         raise _missing("prometheus-client", "prometheus") from error
     from ._prometheus import collector_of
 
+    labels = _labels_of(store, labels)
     collector = collector_of(REGISTRY if registry is None else registry)
-    collector.add(store, _labels_of(store, labels))
+    collector.add(store, labels)
     return collector
 
 
 def opentelemetry(
     store: MemoryStore, meter: Meter | None = None, *, attributes: dict[str, str] | None = None
-) -> None:
-    """Creates OpenTelemetry instruments that observe a store (the extra ``opentelemetry``).
+) -> StoresObserver:
+    """Has OpenTelemetry instruments observe a store (the extra ``opentelemetry``).
 
     Times are gauges ``engram.<what>.seconds`` with the attribute ``quantile``, and counters
-    ``engram.<what>.count``: there is no observable histogram.
+    ``engram.<what>.count``: there is no observable histogram. Every observation has the attribute ``store``:
+    the path of its store, so that one meter can tell of several.
 
     Parameters
     ----------
     store : what is told about
     meter : which creates the instruments; the default is that of the global provider, named "engram"
-    attributes : put on every observation besides ``store``, the path, whose place they can take
+    attributes : put on every observation besides ``store``, whose place they can take
+
+    Returns
+    -------
+    StoresObserver
+        The meter's one observer of stores: its ``remove(store)`` ends this.
+
+    Raises
+    ------
+    InvalidInput
+        Another open store has the same attributes there, or this one has others.
     """
     try:
-        from opentelemetry import metrics
+        from ._opentelemetry import observer_of
     except ImportError as error:
         raise _missing("opentelemetry-api", "opentelemetry") from error
-    meter = meter or metrics.get_meter("engram")
-    kept = _labels_of(store, attributes)
-
-    def observe(look: Callable[[dict[str, Any]], Iterable[tuple[float, dict[str, str]]]]) -> Any:
-        reference = weakref.ref(store)
-
-        def callback(options: CallbackOptions) -> Iterator[Observation]:
-            stats = stats_of(reference())
-            for value, more in look(stats) if stats is not None else ():
-                yield metrics.Observation(value, {**kept, **more})
-
-        return [callback]
-
-    for figure in _FIGURES:
-        create = meter.create_observable_counter if figure.counts else meter.create_observable_gauge
-        create(
-            f"engram.{figure.name}",
-            observe(lambda stats, figure=figure: [(figure.of(stats), {})]),  # type: ignore[misc]
-            description=figure.help,
-        )
-    for name, help in _TIMES.items():
-        meter.create_observable_counter(
-            f"engram.{name}.count",
-            observe(lambda stats, name=name: [(stats["latency"][name]["count"], {})]),  # type: ignore[misc]
-            description=help,
-        )
-        meter.create_observable_gauge(
-            f"engram.{name}.seconds",
-            observe(lambda stats, name=name: _quantiles(stats["latency"][name])),  # type: ignore[misc]
-            unit="s",
-            description=help,
-        )
-    meter.create_observable_gauge(
-        "engram.recall_at_10",
-        observe(lambda stats: _bounds(stats["recall_at_10"])),
-        description="Measured recall of the hot tier, and its confidence interval",
-    )
+    labels = _labels_of(store, attributes)
+    observer = observer_of(meter)
+    observer.add(store, labels)
+    return observer
 
 
 def _labels_of(store: MemoryStore, labels: dict[str, str] | None) -> dict[str, str]:
+    if not isinstance(store, MemoryStore):
+        raise InvalidInput(
+            f"the store is of type {type(store).__name__}; give a MemoryStore (an AsyncMemoryStore has one: "
+            "its .sync)"
+        )
     return {"store": "in RAM" if store.path is None else str(store.path), **(labels or {})}
 
 
@@ -177,16 +161,6 @@ def stats_of(store: MemoryStore | None) -> dict[str, Any] | None:
         return None if store is None else store.stats()
     except StoreClosed:
         return None
-
-
-def _quantiles(latency: dict[str, float]) -> list[tuple[float, dict[str, str]]]:
-    return [(1e-6 * latency[f"p{100 * q:.0f}_us"], {"quantile": str(q)}) for q in _QUANTILES]
-
-
-def _bounds(recall: dict[str, Any]) -> list[tuple[float, dict[str, str]]]:
-    if recall["recall"] is None:
-        return []
-    return [(recall[bound], {"bound": bound}) for bound in ("recall", "low", "high")]
 
 
 def _missing(package: str, extra: str) -> InvalidInput:

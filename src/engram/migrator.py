@@ -15,6 +15,7 @@ from . import _activity, _native
 from ._clock import Clock
 from ._errors import EngramError, StoreClosed
 from ._events import tell
+from ._flag import Flag
 from ._inside import is_mine, make_lock, refuse_if_mine
 from ._threads import join_through_interrupts
 from ._tier_statistics import tiers_of
@@ -79,12 +80,12 @@ class Migrator:
         self._clock = clock
         self._folder = folder
         self._working = make_lock()  # held during a migration
-        self._wake = threading.Event()
+        self._wake = Flag()
         self._over = False  # why it was woken
-        self._ended = threading.Event()  # set by each migration that ends
+        self._ended = Flag()  # set by each migration that ends
         self._row_bytes = 5 * store.dim + _OVERHEAD  # in the hot tier; as measured, once there are some
         self._left_at = 0  # what the last migration left in the hot tier, in bytes
-        self._stopping = threading.Event()
+        self._stopping = Flag()
         self._thread: threading.Thread | None = None
         self._at_end: Callable[[], None] | None = None
         self.runs = 0
@@ -230,7 +231,7 @@ class Migrator:
             return
         with self._indexer.paused():  # which commits what is indexed
             durable = self._catalog.applied
-        self._catalog.sync()  # nothing may lie in a segment whose text is not on the disk
+            self._catalog.sync()  # nothing may lie in a segment whose text is not on the disk
         for keys, tiers in moves.batches(max(_LEAST_BATCH, self._budgets.hot // 2)):
             if self._stopping.is_set():
                 return

@@ -127,7 +127,10 @@ def check_folder(path: StrPath) -> Path:
         os.fsencode(text)
     except UnicodeEncodeError as error:
         raise InvalidInput(f"the path {path!r} cannot be the name of a folder ({error.reason})") from error
-    return Path(text).absolute()
+    folder = Path(text).absolute()
+    if folder.is_file():
+        raise InvalidInput(f"{folder} is a file, and a store is a folder: give the path of another")
+    return folder
 
 
 def _check_config(config: object) -> Config:

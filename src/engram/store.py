@@ -24,7 +24,7 @@ from ._writing import Progress, Writer
 from .catalog import Row
 from .config import Config
 from .embedders import Embedder
-from .memories import Memory, Metadata, check_confidence, check_content, check_id, encode_metadata
+from .memories import Memory, Metadata, check_confidence, check_content, check_id, check_size, encode_metadata
 from .migration import MigrationReport
 from .policy import Population
 from .recall import Recall
@@ -95,6 +95,7 @@ class MemoryStore(Lifetime):
         id = check_id(id)
         content = check_content(content)
         text = encode_metadata(metadata)
+        check_size(id, content, text, self._native.text_limit)
         confidence = check_confidence(confidence)
         fsync = check_fsync(fsync)
         encoded = self._encode.memory(vector, content)
@@ -268,7 +269,12 @@ class MemoryStore(Lifetime):
         """
         self.check_open()
         end = self._native.visible_lsn
-        lsn = check_int("lsn", lsn, 0, end)
+        lsn = check_int("lsn", lsn, 0)
+        if lsn > end:
+            raise InvalidInput(
+                f"lsn is {lsn}, and the last record of this store lies below {end}; give what a store, "
+                "store_many or forget of it returned"
+            )
         timeout = check_timeout("timeout", timeout)
         if lsn == end:  # what an empty store_many returns: all before it
             lsn -= 1

@@ -44,6 +44,7 @@ std::map<std::string, std::map<std::string, double>> Store::stats() const {
                 {"sync_seconds", count(log.sync_nanoseconds) * 1e-9},
                 {"largest_group", count(log.largest_group)},
                 {"ring_bytes_used", count(log.ring_bytes_used)},
+                {"failed", log_->failed() ? 1.0 : 0.0},
                 {"segments", count(log.segments)},
                 {"end_lsn", count(log_->end_lsn())},
                 {"synced_lsn", count(log_->synced_lsn())}};

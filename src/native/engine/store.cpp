@@ -117,8 +117,10 @@ Store::~Store() {
 
 Manifest Store::make_manifest() const {
   if (!options_.dim) {
+    const std::string none =
+        options_.folder ? "there is no store in " + options_.folder->string() + ": " : "";
     throw InvalidInput(
-        "a new store needs dim=, the length of its vectors: give it, or an embedder that has one");
+        none + "a new store needs dim=, the length of its vectors: give it, or an embedder that has one");
   }
   Manifest manifest;
   manifest.dim = *options_.dim;
