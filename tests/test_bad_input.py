@@ -317,6 +317,8 @@ def test_a_path_that_is_a_file_is_refused(tmp_path: Path) -> None:
             engram.open(path, DIM)
     with pytest.raises(engram.InvalidInput, match="a store is a folder"):
         engram.open(file, DIM)
+    with pytest.raises(engram.EngramError, match="too long"):
+        engram.open(tmp_path / ("x" * 300), DIM)
     assert file.read_text() == "text"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -128,8 +129,9 @@ def check_folder(path: StrPath) -> Path:
     except UnicodeEncodeError as error:
         raise InvalidInput(f"the path {path!r} cannot be the name of a folder ({error.reason})") from error
     folder = Path(text).absolute()
-    if folder.is_file():
-        raise InvalidInput(f"{folder} is a file, and a store is a folder: give the path of another")
+    with contextlib.suppress(OSError):  # why it cannot be looked at, whoever opens it will tell
+        if folder.is_file():
+            raise InvalidInput(f"{folder} is a file, and a store is a folder: give the path of another")
     return folder
 
 
