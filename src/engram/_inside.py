@@ -1,7 +1,8 @@
 """Calls that come from within a store's own work, and would wait for themselves.
 
 The program's own code runs there: policies, clocks, log handlers, and signal handlers anywhere. The locks
-around that work are RLocks, which know their owner, taken by `with` alone: Ctrl-C never leaves one held.
+around that work are RLocks, which know their owner, taken by `with` alone: Ctrl-C never leaves one held. What
+wakes its threads are `Flag`s, which a handler may set at any time.
 """
 
 from __future__ import annotations
