@@ -7,7 +7,7 @@
 namespace engram {
 
 // For threads of our own, as none of these can be taken back: a tenth of what others get of a processor that
-// both want, in the shortest of turns; or what nobody else wants.
+// both want, in the shortest of turns; or what nobody else wants. Whoever waits already goes first.
 void run_in_background();
 void run_when_idle();
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -19,9 +20,8 @@ constexpr std::size_t kCommitMemories = 2048;
 // for each thread, in which a processor that others keep busy may take a second.
 constexpr std::size_t kIdlePiece = 32;
 
-// From so many on the scan of the queue costs a recall more than it loses to an indexer that competes with
-// it.
-constexpr std::size_t kDeep = 2048;
+// How many a thread takes at once: what it holds waits while it gets no processor.
+constexpr std::size_t kBlock = 4;
 
 std::vector<PendingMemory*> members(const Queue::Batch& batch) {
   std::vector<PendingMemory*> memories;
@@ -94,26 +94,38 @@ void Store::index(const Queue::Batch& batch, Priority priority) {
   const std::vector<PendingMemory*> memories = members(batch);
   std::vector<PendingMemory*> fresh;
   std::copy_if(memories.begin(), memories.end(), std::back_inserter(fresh), &wants_slot);
-  const std::size_t threads = thread_count(options_.threads);
-  for (std::size_t done = 0; done < fresh.size();) {
+  insert_all(fresh, priority);
+  finish(batch, memories);
+}
+
+// What nobody waits for in small pieces, each on as many threads as there are processors without a recall:
+// one that is started beside a recall gets nothing done there, and what it holds of the piece waits with it.
+void Store::insert_all(std::span<PendingMemory* const> memories, Priority priority) {
+  const std::size_t all = thread_count(options_.threads);
+  for (std::size_t done = 0; done < memories.size();) {
     const bool idle = priority == Priority::kIdle && !is_awaited();
-    const std::size_t left = fresh.size() - done;
+    const std::size_t taken = idle ? std::min(all - 1, recalling_.processors()) : 0;
+    const std::size_t threads = all - taken;
+    const std::size_t left = memories.size() - done;
     const std::size_t count = idle ? std::min(left, threads * kIdlePiece) : left;
+    const bool steps_back = priority == Priority::kIdle;
     parallel_for(
-        count, 16, threads,
+        count, kBlock, threads,
         [&](std::size_t, std::size_t begin, std::size_t end) {
-          for (std::size_t i = begin; i < end; ++i) insert(*fresh[done + i]);
+          for (std::size_t i = begin; i < end; ++i) {
+            insert(*memories[done + i]);
+            if (steps_back && recalling_.is_here()) std::this_thread::yield();
+          }
         },
-        idle || priority == Priority::kCaller ? priority : Priority::kBackground);
+        idle || !steps_back ? priority : Priority::kBackground);
     done += count;
   }
-  finish(batch, memories);
 }
 
 bool Store::is_awaited() const {
   const Load taken = room_.taken();
-  return stopping_.load() || awaiting_.load() != 0 || queue_.depth() >= kDeep ||
-         taken.memories >= options_.queue_capacity / 2 || taken.bytes >= options_.queue_bytes / 2;
+  return stopping_.load() || awaiting_.load() != 0 || taken.memories >= options_.queue_capacity / 2 ||
+         taken.bytes >= options_.queue_bytes / 2;
 }
 
 std::size_t Store::set_aside(const Queue::Batch& batch) {

@@ -59,6 +59,7 @@ std::map<std::string, std::map<std::string, double>> Store::stats() const {
                   {"capacity_bytes", count(options_.queue_bytes)},
                   {"most_memories", count(most.memories)},
                   {"most_bytes", count(most.bytes)},
+                  {"pauses", count(pauses_.load())},
                   {"indexed_lsn", count(indexed_lsn())}};
   const std::shared_lock lock(table_mutex_);
   all["ids"] = {{"memories", count(ids_->size())}, {"bytes", count(ids_->memory_bytes())}};

@@ -264,15 +264,17 @@ void Store::count(const Recalled& recalled) const {
 }
 
 // Threads that recall without a pause would keep those who store from the processor for a slice of the
-// scheduler each time the disk has done its part.
+// scheduler each time the disk has done its part. One that stores alone is left to the scheduler: whoever
+// yields to it has lost the rest of a turn to whatever else waits.
 void Store::make_way() const {
-  if (writing_.load(std::memory_order_relaxed) != 0) std::this_thread::yield();
+  if (writing_.load(std::memory_order_relaxed) > 1) std::this_thread::yield();
 }
 
 Recalled Store::recall(const float* cue, const RecallOptions& options) const {
   const Use use = usable();
   const Timer timer(metrics_.recall);
   if (options.by_somebody && probe_.wanted()) probe_.offer(cue, manifest_.dim, options.ef);
+  const Occupancy::Stay stay(recalling_);
   const Readers::Reading reading(readers_);
   // What the walk finds is named at the end, and no slot of it may be another memory's by then.
   const hnsw::Graph::Guard pin = graph_->pin();
@@ -286,8 +288,11 @@ Recalled Store::recall(const float* cue, const RecallOptions& options) const {
   merge.finish();
   recalled.tiers = merge.tiers;
   name_hits(merge, recalled);
-  if (options.by_somebody) count(recalled);
-  if (options.by_somebody) make_way();
+  if (options.by_somebody) {
+    count(recalled);
+    if (!recalled_.load(std::memory_order_relaxed)) recalled_.store(true, std::memory_order_relaxed);
+    make_way();
+  }
   return recalled;
 }
 

@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/occupancy.h"
 #include "base/parallel.h"
 #include "engine/coder.h"
 #include "engine/compaction.h"
@@ -53,6 +54,7 @@
 #include "engine/room.h"
 #include "engine/rows_file.h"
 #include "engine/tiers.h"
+#include "engine/toll.h"
 #include "engine/tombstones.h"
 #include "engine/uncommitted.h"
 #include "hnsw/graph.h"
@@ -139,7 +141,7 @@ class Store {
   // With Priority::kIdle only as long as nobody waits for it; then in the background.
   // Errors: what an insertion fails with; nothing of the batch is shown yet then, and it can be tried again.
   void index(const Queue::Batch& batch, Priority priority = Priority::kCaller);
-  // Whether somebody waits for the index or soon would, for room in the queue; or recalls pay for its depth.
+  // Whether somebody waits for the index or soon would, for room in the queue.
   bool is_awaited() const;
   // For a batch that keeps failing: indexes what can be, and sets the rest aside: it stays in the queue,
   // recalled by scan, until retry_aside() succeeds. Returns how many were set aside, or still are.
@@ -229,6 +231,7 @@ class Store {
 
   Load load_of(const Chunk& chunk) const;
   void wait_for_room(Load load, std::optional<Seconds> timeout);
+  void spare_recalls(wal::Sync sync);
   void commit(std::span<const wal::Record> group);
   void make_visible(std::span<const wal::Record> group, std::vector<std::shared_ptr<Chunk>>& chunks);
   void apply(Chunk& chunk, std::uint64_t lsn);
@@ -295,6 +298,7 @@ class Store {
 
   void wait_for_work(Seconds timeout);
   void tell_indexer() const;
+  void insert_all(std::span<PendingMemory* const> memories, Priority priority);
   void insert(PendingMemory& memory);
   bool try_insert(PendingMemory& memory);
   void finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories);
@@ -337,6 +341,10 @@ class Store {
   std::vector<std::shared_ptr<Chunk>> stranded_;  // the group for which memory ran out: the last there was
   mutable Metrics metrics_;
   mutable Probe probe_;
+  mutable Occupancy recalling_;
+  mutable std::atomic<bool> recalled_{false};  // since a writer last paused
+  Toll toll_;
+  std::atomic<std::size_t> pauses_{0};
   mutable Readers readers_;  // recalls
   mutable Readers users_;    // calls of any kind
 

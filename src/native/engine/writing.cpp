@@ -1,5 +1,6 @@
 // Writing: from a call through the log to being visible; and waiting for what was written.
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "base/error.h"
@@ -38,11 +39,26 @@ void Store::wait_for_room(Load load, std::optional<Seconds> timeout) {
                   "): nothing was stored; try again, or raise timeout");
 }
 
+// What those who store owe to those who recall: not to share a processor with them while another runs what
+// nobody waits for, and, when one that waits for the disk anyway is ahead of the indexer, to leave it some
+// time; for what it is ahead every recall would pay, by the scan of the queue. A burst that does not wait for
+// the disk is taken whole, and so are several writers, of whom each waits for the others.
+void Store::spare_recalls(wal::Sync sync) {
+  if (recalling_.is_here()) recalling_.step_aside();
+  const bool alone = writing_.load(std::memory_order_relaxed) == 1;
+  if (sync != wal::Sync::kAlways || !options_.folder || !alone) return;
+  if (!recalled_.load(std::memory_order_relaxed) || !toll_.is_due(queue_.depth())) return;
+  recalled_.store(false, std::memory_order_relaxed);
+  pauses_.fetch_add(1, std::memory_order_relaxed);
+  std::this_thread::sleep_for(Toll::kPause);
+}
+
 std::uint64_t Store::append(std::shared_ptr<Chunk> chunk, std::optional<wal::Sync> sync,
                             std::optional<Seconds> timeout) {
   const Use use = writable();
   const Timer timer(metrics_.store);
   const Counted writing(writing_);
+  spare_recalls(sync.value_or(options_.sync));
   const Load load = load_of(*chunk);
   wait_for_room(load, timeout);
   try {
