@@ -6,9 +6,15 @@
 #endif
 
 #include <algorithm>
+#include <chrono>
 
 namespace engram {
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Moving takes some 20 us, and is for a thread that would stay otherwise: for seconds.
+[[maybe_unused]] constexpr std::chrono::milliseconds kRest{2};
 
 std::size_t configured_processors() {
 #if defined(__linux__)
@@ -57,6 +63,14 @@ bool Occupancy::is_here() const {
 }
 
 bool Occupancy::step_aside() const {
+  thread_local Clock::time_point next{};
+  const Clock::time_point now = Clock::now();
+  if (now < next) return false;
+  next = now + kRest;
+  return move();
+}
+
+bool Occupancy::move() const {
   cpu_set_t allowed;
   if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
   if (CPU_COUNT(&allowed) == 1) return false;
@@ -75,6 +89,9 @@ bool Occupancy::is_here() const {
   return false;
 }
 bool Occupancy::step_aside() const {
+  return false;
+}
+bool Occupancy::move() const {
   return false;
 }
 

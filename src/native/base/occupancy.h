@@ -38,7 +38,8 @@ class Occupancy {
   // On how many processors something is.
   std::size_t processors() const;
 
-  // Moves the calling thread to a processor where nothing is, of those it may run on. False: there is none.
+  // Moves the calling thread to a processor where nothing is, of those it may run on. False: there is none,
+  // or the thread tried a moment ago (where much is under way, a free processor does not stay free for long).
   bool step_aside() const;
 
  private:
@@ -49,6 +50,7 @@ class Occupancy {
   };
 
   std::size_t here() const;
+  bool move() const;
   bool is_at(std::size_t processor) const;
 
   const std::size_t used_;  // of the counts

@@ -116,15 +116,11 @@ void Store::refuse_while_aside() const {
               " memories could not be indexed and are kept by the log alone; free some memory and try again");
 }
 
-std::uint64_t Store::checkpoint_lsn() const {
-  const std::lock_guard indexing(index_mutex_);
-  return manifest_.checkpoint_lsn;
-}
-
 // What was fixed when the store was created is read without a lock, and stays untouched.
 void Store::adopt_manifest(Manifest next) {
   manifest_.generation = next.generation;
   manifest_.checkpoint_lsn = next.checkpoint_lsn;
+  checkpoint_lsn_.store(next.checkpoint_lsn, std::memory_order_relaxed);
   manifest_.next_segment = next.next_segment;
   manifest_.segments_lsn = next.segments_lsn;
   manifest_.tombstones = next.tombstones;
@@ -146,6 +142,7 @@ void Store::load_checkpoint() {
   adopt_rows(read_rows(*files_.open(rows_file, OpenMode::kRead), rows_file, manifest_.checkpoint_lsn));
   queue_.set_visible(manifest_.checkpoint_lsn);
   indexed_.store(manifest_.checkpoint_lsn, std::memory_order_release);
+  checkpoint_lsn_.store(manifest_.checkpoint_lsn, std::memory_order_relaxed);
 }
 
 void Store::adopt_rows(const RowColumns& rows) {

@@ -20,6 +20,10 @@ constexpr std::size_t kCommitMemories = 2048;
 // for each thread, in which a processor that others keep busy may take a second.
 constexpr std::size_t kIdlePiece = 32;
 
+// Where every processor has a recall, what waits for one to be left is indexed beside them from so many on:
+// more would cost each recall more, by its scan of the queue.
+constexpr std::size_t kDeep = 2048;
+
 // How many a thread takes at once: what it holds waits while it gets no processor.
 constexpr std::size_t kBlock = 4;
 
@@ -103,9 +107,10 @@ void Store::index(const Queue::Batch& batch, Priority priority) {
 void Store::insert_all(std::span<PendingMemory* const> memories, Priority priority) {
   const std::size_t all = thread_count(options_.threads);
   for (std::size_t done = 0; done < memories.size();) {
-    const bool idle = priority == Priority::kIdle && !is_awaited();
-    const std::size_t taken = idle ? std::min(all - 1, recalling_.processors()) : 0;
-    const std::size_t threads = all - taken;
+    const std::size_t recalling = std::min(all, recalling_.processors());
+    const bool starves = recalling == all && queue_.depth() >= kDeep;
+    const bool idle = priority == Priority::kIdle && !is_awaited() && !starves;
+    const std::size_t threads = idle ? std::max<std::size_t>(1, all - recalling) : all;
     const std::size_t left = memories.size() - done;
     const std::size_t count = idle ? std::min(left, threads * kIdlePiece) : left;
     const bool steps_back = priority == Priority::kIdle;

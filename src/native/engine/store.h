@@ -162,7 +162,7 @@ class Store {
   // below. Call with the catalog durable up to indexed_lsn() and no batch between take() and index(). Writers
   // go on meanwhile. Returns the checkpoint's LSN. Errors: as writes; IoError (the checkpoint before stays).
   std::uint64_t checkpoint();
-  std::uint64_t checkpoint_lsn() const;
+  std::uint64_t checkpoint_lsn() const { return checkpoint_lsn_.load(std::memory_order_relaxed); }
 
   // What must be in the catalog, durably: every memory whose record the log need not hold any more, or that
   // lies in a segment, has a smaller key.
@@ -357,9 +357,10 @@ class Store {
   std::vector<hnsw::Slot> dead_;           // superseded or moved, still in the graph; guarded by table_mutex_
   bool rows_died_ = false;                 // rows of segments did; guarded by table_mutex_
   std::atomic<std::uint64_t> indexed_{0};  // everything below is in the graph
-  std::mutex moving_mutex_;                // one move or compaction at a time
-  mutable std::mutex index_mutex_;         // guards all below, and the graph while it is saved
-  struct Aging {                           // what died, waiting for the recalls of then to end
+  std::atomic<std::uint64_t> checkpoint_lsn_{0};  // as in the manifest, for whoever does not wait for a batch
+  std::mutex moving_mutex_;                       // one move or compaction at a time
+  mutable std::mutex index_mutex_;                // guards all below, and the graph while it is saved
+  struct Aging {                                  // what died, waiting for the recalls of then to end
     std::vector<hnsw::Slot> slots;
     std::uint64_t visible = 0;
     bool any = false;
