@@ -45,7 +45,7 @@ _PLACES = "(?,?,?,?,?,?,?)"
 # Many rows a statement: each statement hands the GIL back and forth, and beside a busy Python thread that may
 # cost milliseconds. But not too many: until a statement begins to run, its values are gathered with the GIL
 # held, and every other thread waits. Also, SQLite before 3.32 takes no more than 999 parameters.
-_ROWS_PER_STATEMENT = 128
+_ROWS_PER_STATEMENT = 64
 _KEYS_PER_STATEMENT = 256
 _ROWS_CHECKED_AT_ONCE = 512  # by verify: a millisecond or two
 _KEYS_AT_ONCE = 2048  # the same

@@ -16,10 +16,10 @@ namespace engram::engine {
 class Toll {
  public:
   // What the scan of so many costs a recall is lost in the noise.
-  static constexpr std::size_t kFree = 256;
+  static constexpr std::size_t kFree = 128;
   // From here on two calls of five pause; below, the fewer the less is pending: the queue comes to rest where
   // the indexer just keeps up.
-  static constexpr std::size_t kFull = 1024;
+  static constexpr std::size_t kFull = 512;
   // With the 50 us and more that a system adds to short sleeps, what two insertions take.
   static constexpr std::chrono::microseconds kPause{150};
 

@@ -18,9 +18,9 @@ TEST(Toll, AShortQueueCostsNothing) {
 }
 
 TEST(Toll, TheShareGrowsWithTheQueueToTwoCallsOfFive) {
-  EXPECT_EQ(pauses(256, 10'000), 1'000u);
-  EXPECT_EQ(pauses(512, 10'000), 2'000u);
-  EXPECT_EQ(pauses(1'024, 10'000), 4'000u);
+  EXPECT_EQ(pauses(128, 10'000), 1'000u);
+  EXPECT_EQ(pauses(256, 10'000), 2'000u);
+  EXPECT_EQ(pauses(512, 10'000), 4'000u);
   EXPECT_EQ(pauses(65'536, 10'000), 4'000u);
 }
 
@@ -28,7 +28,7 @@ TEST(Toll, NoTwoCallsInARowPause) {
   Toll toll;
   bool before = false;
   for (std::size_t i = 0; i < 10'000; ++i) {
-    const bool due = toll.is_due(256 + i * 7);
+    const bool due = toll.is_due(128 + i * 7);
     EXPECT_FALSE(due && before) << "call " << i;
     before = due;
   }
