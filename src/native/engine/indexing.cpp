@@ -1,8 +1,10 @@
 // From the queue to the hot graph: the indexer's side of the store.
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 #include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/parallel.h"
@@ -16,12 +18,14 @@ constexpr std::size_t kPublishSlice = 128;
 // How many are committed to the catalog at once: the price of a transaction is spread over some thousand.
 constexpr std::size_t kCommitMemories = 2048;
 
-// How many are inserted at the lowest priority before it is asked again whether somebody waits: 4 ms of work
-// for each thread, in which a processor that others keep busy may take a second.
+// How many are inserted at the lowest priority before it is asked again who else wants the processors: a few
+// milliseconds of work for each thread.
 constexpr std::size_t kIdlePiece = 32;
 
-// Where every processor has a recall, what waits for one to be left is indexed beside them from so many on:
-// more would cost each recall more, by its scan of the queue.
+// Beside others who keep all processors busy that may take a second. Who has so many pending, and whose
+// threads got this little done, indexes in the background instead: each recall pays for the queue, by its
+// scan.
+constexpr std::chrono::milliseconds kPatience{32};
 constexpr std::size_t kDeep = 2048;
 
 // How many a thread takes at once: what it holds waits while it gets no processor.
@@ -98,32 +102,38 @@ void Store::index(const Queue::Batch& batch, Priority priority) {
   const std::vector<PendingMemory*> memories = members(batch);
   std::vector<PendingMemory*> fresh;
   std::copy_if(memories.begin(), memories.end(), std::back_inserter(fresh), &wants_slot);
-  insert_all(fresh, priority);
+  insert_all(std::move(fresh), priority);
   finish(batch, memories);
 }
 
-// What nobody waits for in small pieces, each on as many threads as there are processors without a recall:
-// one that is started beside a recall gets nothing done there, and what it holds of the piece waits with it.
-void Store::insert_all(std::span<PendingMemory* const> memories, Priority priority) {
+// What nobody waits for goes in small pieces, each on as many threads as there are processors without a
+// recall: one that is started beside a recall gets nothing done there, and what it holds of the piece waits
+// with it.
+void Store::insert_all(std::vector<PendingMemory*> memories, Priority priority) {
   const std::size_t all = thread_count(options_.threads);
-  for (std::size_t done = 0; done < memories.size();) {
-    const std::size_t recalling = std::min(all, recalling_.processors());
-    const bool starves = recalling == all && queue_.depth() >= kDeep;
-    const bool idle = priority == Priority::kIdle && !is_awaited() && !starves;
-    const std::size_t threads = idle ? std::max<std::size_t>(1, all - recalling) : all;
-    const std::size_t left = memories.size() - done;
-    const std::size_t count = idle ? std::min(left, threads * kIdlePiece) : left;
-    const bool steps_back = priority == Priority::kIdle;
+  const bool steps_back = priority == Priority::kIdle;
+  for (bool starved = false; !memories.empty();) {
+    const bool idle = steps_back && !is_awaited() && !(starved && queue_.depth() >= kDeep);
+    const std::size_t recalling = idle ? std::min(recalling_.processors(), all - 1) : 0;
+    const std::size_t threads = all - recalling;
+    const std::size_t count = idle ? std::min(memories.size(), threads * kIdlePiece) : memories.size();
+    const auto end = std::chrono::steady_clock::now() + kPatience;
+    const auto is_over = [end] { return std::chrono::steady_clock::now() > end; };
+    std::atomic<bool> began{false};  // however late its threads get a processor, a piece brings something in
     parallel_for(
         count, kBlock, threads,
-        [&](std::size_t, std::size_t begin, std::size_t end) {
-          for (std::size_t i = begin; i < end; ++i) {
-            insert(*memories[done + i]);
+        [&](std::size_t, std::size_t first, std::size_t last) {
+          for (std::size_t i = first; i < last; ++i) {
+            // No lock here that others want: threads of the lowest priority may hold it for long.
+            if (idle && began.load() && (is_over() || stopping_.load() || awaiting_.load() != 0)) return;
+            insert(*memories[i]);
+            began.store(true);
             if (steps_back && recalling_.is_here()) std::this_thread::yield();
           }
         },
         idle || !steps_back ? priority : Priority::kBackground);
-    done += count;
+    starved = is_over();
+    std::erase_if(memories, [](const PendingMemory* memory) { return !wants_slot(memory); });
   }
 }
 

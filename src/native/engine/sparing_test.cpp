@@ -1,7 +1,12 @@
 // What those who store and those who index owe to those who recall.
 #include <gtest/gtest.h>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include <string>
+#include <thread>
 
 #include "engine/store_testing.h"
 
@@ -73,6 +78,35 @@ TEST(Sparing, HowMuchAnOpenWouldReplayIsToldWhileABatchIsIndexed) {
   EXPECT_GT(lsn, 0u);
   EXPECT_EQ(store.checkpoint_lsn(), lsn);
 }
+
+#if defined(__linux__)
+TEST(Sparing, WhoeverBeginsToWaitForTheIndexIsNotKeptByAPieceUnderWay) {
+  if (sched_getscheduler(0) == SCHED_IDLE) GTEST_SKIP() << "these tests run at that priority themselves";
+  constexpr int kMemories = 32;  // one piece
+  Store* self = nullptr;
+  int idle = 0, others = 0;
+  std::thread waiting;
+  Options how = options(wal::Sync::kAlways);
+  how.folder.reset();
+  how.before_insert = [&](std::string_view) {
+    ++(sched_getscheduler(0) == SCHED_IDLE ? idle : others);
+    if (idle != 5 || others != 0) return;
+    waiting = std::thread([&] { EXPECT_TRUE(self->wait_indexed(self->visible_lsn() - 1, std::nullopt)); });
+    while (!self->is_awaited()) std::this_thread::yield();
+  };
+  Store store(FileSystem::system(), how);
+  self = &store;
+  store.recover([] {});
+  for (int i = 0; i < kMemories; ++i) {
+    Operation{Operation::Kind::kPut, {std::to_string(i)}, {Vector{}}}.apply(store);
+  }
+  store.index(store.take(kMemories, Seconds(0)), Priority::kIdle);
+  store.committed(store.uncommitted());
+  waiting.join();
+  EXPECT_EQ(idle, 5);
+  EXPECT_EQ(others, kMemories - 5);
+}
+#endif
 
 }  // namespace
 }  // namespace engram::engine

@@ -298,7 +298,7 @@ class Store {
 
   void wait_for_work(Seconds timeout);
   void tell_indexer() const;
-  void insert_all(std::span<PendingMemory* const> memories, Priority priority);
+  void insert_all(std::vector<PendingMemory*> memories, Priority priority);
   void insert(PendingMemory& memory);
   bool try_insert(PendingMemory& memory);
   void finish(const Queue::Batch& batch, std::span<PendingMemory* const> memories);
