@@ -6,7 +6,7 @@ import asyncio
 import gc
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,33 @@ def test_a_cancelled_store_is_never_done_later(folder: Path) -> None:
             assert not await memory.contains("late")
 
     run(main())
+
+
+def test_a_text_is_embedded_once_however_long_it_waits_for_room(folder: Path) -> None:
+    config = engram.Config(queue_capacity=4)
+    embedded: list[str] = []
+
+    class Counting:
+        dim = DIM
+
+        def __call__(self, texts: Sequence[str]) -> np.ndarray:
+            embedded.extend(texts)
+            return np.ones((len(texts), DIM), dtype=np.float32)
+
+    async def main() -> None:
+        async with AsyncMemoryStore.open(folder, embedder=Counting(), config=config) as memory:
+            gate = Gate(memory.sync)
+            for row in range(4):
+                await memory.store(str(row), np.ones(DIM))
+            with pytest.raises(engram.QueueFull):
+                await memory.store("full", content="waits in vain", timeout=0.35)  # three turns in the line
+            with pytest.raises(engram.QueueFull):
+                await memory.forget("0", timeout=0.35)
+            gate.open.set()
+            await memory.store("text", content="waits")
+
+    run(main())
+    assert embedded == ["waits in vain", "waits"]
 
 
 def test_a_cancelled_store_many_leaves_the_pieces_before(folder: Path, rng: np.random.Generator) -> None:

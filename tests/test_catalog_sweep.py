@@ -46,7 +46,7 @@ def killed(folder: Path, tmp_path: Path) -> Path:
         store.wait_indexed()
         with store._parts.indexer.paused():
             store_all(store, 2)
-            store._native.forget("m0", None)  # `store.forget` would not, inside
+            store._native.forget("m0", None, None)  # `store.forget` would not, inside
             store._parts.checkpoints.take()
             shutil.copytree(folder, left)
     return left

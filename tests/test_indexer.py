@@ -100,6 +100,8 @@ def test_a_full_queue_says_why_it_stays_full(failing: tuple[engram.MemoryStore, 
         store.store("20", [20, 1, 1, 1])
     with pytest.raises(engram.QueueFull, match="no room"):
         store.store_many(["x", "y"], np.ones((2, 4)))
+    with pytest.raises(engram.QueueFull, match="no room"):
+        store.forget("3")
 
     assert sorted(store, key=int) == [str(row) for row in range(20)]
     catalog.failing = False
@@ -114,6 +116,9 @@ def test_a_full_queue_is_waited_for_only_so_long(folder: Path) -> None:
             store.store(str(row), [row, 1, 1, 1], timeout=0.2)
         with pytest.raises(engram.QueueFull, match=r"queue_capacity.*0\.2 s"):
             store.store("10", [10, 1, 1, 1], timeout=0.2)
+        with pytest.raises(engram.QueueFull, match=r"queue_capacity.*0\.2 s"):
+            store.forget("3", timeout=0.2)
+        assert store.forget("no such", timeout=0) is None
 
         assert sorted(store, key=int) == [str(row) for row in range(10)]
         go_on.set()

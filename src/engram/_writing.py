@@ -81,6 +81,13 @@ class Writer:
             if progress is not None:
                 progress(done, len(rows))
 
+    def forget(self, id: str, fsync: Fsync | None, timeout: float | None) -> int | None:
+        """Forgets the memory of `id`; the LSN of that, or None if there is none."""
+        lsn = self._with_room(functools.partial(self._native.forget, id, fsync), timeout)
+        if lsn is not None:
+            self.index(lsn)
+        return lsn
+
     def index(self, lsn: int) -> None:
         """Where the caller indexes: everything up to the record at `lsn`."""
         if self._sync:

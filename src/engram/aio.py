@@ -79,23 +79,20 @@ class AsyncMemoryStore:
     ) -> int:
         """As `MemoryStore.store`."""
         timeout = check_timeout("timeout", timeout)
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
-            try:
-                return await self._write(
-                    self._store.store,
-                    id,
-                    vector,
-                    content=content,
-                    metadata=metadata,
-                    confidence=confidence,
-                    fsync=fsync,
-                    timeout=left,
-                )
-            except QueueFull:
-                if left < _SLICE or (await self.stats())["indexer"]["trouble"] is not None:
-                    raise
+        encoded = functools.cache(functools.partial(self._store.vector_of, vector, content))
+
+        def store(left: float) -> int:
+            return self._store.store(
+                id,
+                encoded() if vector is None else vector,
+                content=content,
+                metadata=metadata,
+                confidence=confidence,
+                fsync=fsync,
+                timeout=left,
+            )
+
+        return await self._with_room(store, timeout)
 
     async def store_many(
         self,
@@ -164,9 +161,14 @@ class AsyncMemoryStore:
         """As `MemoryStore.recall_many`; `texts` as for `recall`."""
         return await self._read(_recall_many, self._store, cues, k, texts, options)
 
-    async def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:
+    async def forget(
+        self, id: str, *, fsync: Fsync | None = None, timeout: float | None = None
+    ) -> int | None:
         """As `MemoryStore.forget`."""
-        return await self._write(self._store.forget, id, fsync=fsync)
+        return await self._with_room(
+            lambda left: self._store.forget(id, fsync=fsync, timeout=left),
+            check_timeout("timeout", timeout),
+        )
 
     # -- looking up
 
@@ -245,6 +247,17 @@ class AsyncMemoryStore:
 
     async def _write(self, call: Callable[..., T], *args: Any, **keywords: Any) -> T:
         return await _end_of(self._begin(self._writers, call, *args, **keywords))
+
+    async def _with_room(self, call: Callable[[float], T], timeout: float | None) -> T:
+        """Calls call(seconds to wait for room) until there is room, in turns short enough to be cancelled."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = _SLICE if deadline is None else min(_SLICE, max(0.0, deadline - time.monotonic()))
+            try:
+                return await self._write(call, left)
+            except QueueFull:
+                if left < _SLICE or (await self.stats())["indexer"]["trouble"] is not None:
+                    raise
 
     async def _read(self, call: Callable[..., T], *args: Any) -> T:
         return await _end_of(self._begin(self._readers, call, *args))

@@ -98,9 +98,16 @@ class MemoryStore(Lifetime):
         check_size(id, content, text, self._native.text_limit)
         confidence = check_confidence(confidence)
         fsync = check_fsync(fsync)
-        encoded = self._encode.memory(vector, content)
+        encoded = self.vector_of(vector, content)
         timeout = check_timeout("timeout", timeout)
         return self._write.put(id, encoded, content, text, confidence, fsync=fsync, timeout=timeout)
+
+    def vector_of(self, vector: ArrayLike | None, content: str | None) -> Vector:
+        """What `store` would store, shape (dim,), float32: the vector given, or the embedder's of the text.
+
+        For `AsyncMemoryStore`, which tries again what found no room.
+        """
+        return self._encode.memory(vector, content)
 
     def store_many(
         self,
@@ -217,15 +224,18 @@ class MemoryStore(Lifetime):
             recalls.append(self._ask.answer(found, self))
         return recalls
 
-    def forget(self, id: str, *, fsync: Fsync | None = None) -> int | None:
-        """Forgets a memory; the LSN of that, or None if there was no such id."""
+    def forget(self, id: str, *, fsync: Fsync | None = None, timeout: float | None = None) -> int | None:
+        """Forgets a memory; the LSN of that, or None if there was no such id.
+
+        Parameters
+        ----------
+        id, fsync, timeout : as for `store`, whose errors it raises
+        """
         self.check_open()
         fsync = check_fsync(fsync)
+        timeout = check_timeout("timeout", timeout)
         self._parts.refuse_inside()  # it may have to wait for room
-        lsn = self._native.forget(check_id(id), fsync)
-        if lsn is not None:
-            self._write.index(lsn)
-        return lsn
+        return self._write.forget(check_id(id), fsync, timeout)
 
     # -- looking up
 

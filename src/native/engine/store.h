@@ -122,7 +122,8 @@ class Store {
   // `payload` holds encoded store entries (entry.h) whose vectors were checked. Returns the record's LSN.
   std::uint64_t put(std::vector<std::byte> payload, std::optional<wal::Sync> sync,
                     std::optional<Seconds> timeout);
-  std::optional<std::uint64_t> forget(std::string_view id, std::optional<wal::Sync> sync);
+  std::optional<std::uint64_t> forget(std::string_view id, std::optional<wal::Sync> sync,
+                                      std::optional<Seconds> timeout = std::nullopt);
 
   // `now` (seconds since 1970) is when the memory was got.
   std::optional<Version> get(std::string_view id, double now) const;

@@ -75,7 +75,8 @@ std::uint64_t Store::put(std::vector<std::byte> payload, std::optional<wal::Sync
   return append(make_chunk(std::move(payload), manifest_.dim, "this call", *coder_), sync, timeout);
 }
 
-std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wal::Sync> sync) {
+std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wal::Sync> sync,
+                                           std::optional<Seconds> timeout) {
   const Use use = writable();
   if (!contains(id)) return std::nullopt;
   Entry entry;
@@ -84,7 +85,7 @@ std::optional<std::uint64_t> Store::forget(std::string_view id, std::optional<wa
   std::vector<std::byte> payload;
   encode(entry, manifest_.dim, payload);
   const std::shared_ptr<Chunk> chunk = make_chunk(std::move(payload), manifest_.dim, "this call", *coder_);
-  const std::uint64_t lsn = append(chunk, sync, std::nullopt);
+  const std::uint64_t lsn = append(chunk, sync, timeout);
   // Another thread may have forgotten it since contains().
   return chunk->forgot ? std::optional(lsn) : std::nullopt;
 }

@@ -331,12 +331,13 @@ void bind_writes(py::class_<Store>& store) {
            py::arg("timeout"))
       .def(
           "forget",
-          [](Store& self, std::string_view id, const std::optional<std::string>& fsync) {
+          [](Store& self, std::string_view id, const std::optional<std::string>& fsync,
+             std::optional<double> timeout) {
             const std::optional<wal::Sync> sync = sync_of(fsync);
             const Released released;
-            return self.forget(id, sync);
+            return self.forget(id, sync, seconds(timeout));
           },
-          py::arg("id"), py::arg("fsync"));
+          py::arg("id"), py::arg("fsync"), py::arg("timeout"));
 }
 
 void bind_reads(py::class_<Store>& store) {
