@@ -43,6 +43,7 @@ _FIGURES = (
     _Figure("queue_bytes", "RAM they take", "queue", "bytes"),
     _Figure("queue_pending_memories", "Memories that every recall scans", "queue", "pending"),
     _Figure("queue_capacity_memories", "As many may wait before store waits", "queue", "capacity"),
+    _Figure("queue_pauses", "Stores that paused for the sake of recalls", "queue", "pauses", True),
     _Figure("set_aside_memories", "Memories that could not be indexed", "queue", "set_aside"),
     _Figure("log_records", "Records written to the log", "log", "records", True),
     _Figure("log_bytes", "Bytes written to the log", "log", "bytes", True),
