@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 
 namespace engram {
 namespace {
@@ -15,6 +16,16 @@ using Clock = std::chrono::steady_clock;
 
 // Moving takes some 20 us, and is for a thread that would stay otherwise: for seconds.
 [[maybe_unused]] constexpr std::chrono::milliseconds kRest{2};
+
+#if defined(__linux__)
+bool get(cpu_set_t& affinity) {
+  return ::sched_getaffinity(0, sizeof affinity, &affinity) == 0;
+}
+
+bool set(const cpu_set_t& affinity) {
+  return ::sched_setaffinity(0, sizeof affinity, &affinity) == 0;
+}
+#endif
 
 std::size_t configured_processors() {
 #if defined(__linux__)
@@ -72,15 +83,20 @@ bool Occupancy::step_aside() const {
 
 bool Occupancy::move() const {
   cpu_set_t allowed;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
-  if (CPU_COUNT(&allowed) == 1) return false;
+  if (!get(allowed) || CPU_COUNT(&allowed) == 1) return false;
   cpu_set_t free = allowed;
   for (std::size_t i = 0; i < CPU_SETSIZE; ++i) {
     if (CPU_ISSET(i, &free) && is_at(i)) CPU_CLR(i, &free);
   }
-  if (CPU_COUNT(&free) == 0) return false;
-  if (::sched_setaffinity(0, sizeof free, &free) != 0) return false;
-  return ::sched_setaffinity(0, sizeof allowed, &allowed) == 0;
+  if (CPU_COUNT(&free) == 0 || !set(free)) return false;
+  cpu_set_t now;
+  if (!get(now) || !CPU_EQUAL(&now, &free))
+    return true;  // somebody else has changed it meanwhile: theirs stays
+  // A thread that might run everywhere shall also run where the system lets it only later.
+  cpu_set_t everywhere;
+  std::memset(&everywhere, 0xff, sizeof everywhere);
+  if (!set(everywhere) || !get(now) || !CPU_EQUAL(&now, &allowed)) set(allowed);
+  return true;
 }
 
 #else

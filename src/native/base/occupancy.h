@@ -6,8 +6,10 @@
 //
 // Thread-safety: all of it, from any thread; nothing is locked.
 //
-// Invariants: the affinity of a thread that stepped aside is what it was. Where the system does not tell
-// processors apart, nothing is ever under way.
+// Invariants: the affinity of a thread that stepped aside is what it was, or what another thread made of it
+// meanwhile; unless that came while it moved, some 50 us, and was just where it moved to, or came between a
+// look and a call: the system has no way to change it only if it is still what it was. Where the system does
+// not tell processors apart, nothing is ever under way.
 #pragma once
 
 #include <array>

@@ -80,6 +80,23 @@ TEST(Occupancy, WhoeverStepsAsideStandsOnAFreeProcessorAndMayRunWhereItMight) {
   }
 }
 
+TEST(Occupancy, AThreadThatMayNotRunEverywhereStillMayNot) {
+  const std::vector<std::size_t> all = members(allowed());
+  if (all.size() < 3) GTEST_SKIP() << "two processors or less";
+  in_a_thread([&] {
+    cpu_set_t two;
+    CPU_ZERO(&two);
+    CPU_SET(all[0], &two);
+    CPU_SET(all[1], &two);
+    ASSERT_EQ(::sched_setaffinity(0, sizeof two, &two), 0);
+    Occupancy occupancy;
+    const Occupancy::Stay stay(occupancy);
+    occupancy.step_aside();
+    const cpu_set_t after = allowed();
+    EXPECT_TRUE(CPU_EQUAL(&two, &after));
+  });
+}
+
 TEST(Occupancy, WhereAllIsOccupiedNobodyMoves) {
   Occupancy occupancy;
   const cpu_set_t before = allowed();

@@ -39,14 +39,14 @@ void Store::wait_for_room(Load load, std::optional<Seconds> timeout) {
                   "): nothing was stored; try again, or raise timeout");
 }
 
-// What those who store owe to those who recall: not to share a processor with them while another runs what
-// nobody waits for, and, when one that waits for the disk anyway is ahead of the indexer, to leave it some
-// time; for what it is ahead every recall would pay, by the scan of the queue. A burst that does not wait for
-// the disk is taken whole, and so are several writers, of whom each waits for the others.
+// What those who sleep until the disk has done its part owe to those who recall: not to wake up on their
+// processor while another runs what nobody waits for; and, when one that stores alone is ahead of the
+// indexer, to leave it some time, since for what is pending every recall pays, by its scan. Several writers
+// wait for each other as it is; and a burst that does not wait for the disk is taken whole.
 void Store::spare_recalls(wal::Sync sync) {
+  if (sync != wal::Sync::kAlways || !options_.folder) return;
   if (recalling_.is_here()) recalling_.step_aside();
-  const bool alone = writing_.load(std::memory_order_relaxed) == 1;
-  if (sync != wal::Sync::kAlways || !options_.folder || !alone) return;
+  if (writing_.load(std::memory_order_relaxed) > 1) return;
   if (!recalled_.load(std::memory_order_relaxed) || !toll_.is_due(queue_.depth())) return;
   recalled_.store(false, std::memory_order_relaxed);
   pauses_.fetch_add(1, std::memory_order_relaxed);
