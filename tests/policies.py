@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from engram import Plan, Population, TierBudgets
@@ -25,3 +27,19 @@ class Everything:
 
     def plan(self, population: Population, budgets: TierBudgets) -> Plan:
         return Plan.between(population, np.full(len(population), self.tier, np.uint8))
+
+
+class Misbehaving:
+    """Answers what it is given to answer."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def plan(self, population: Population, budgets: TierBudgets) -> Plan:
+        if isinstance(self.answer, BaseException):
+            raise self.answer
+        found: Plan = self.answer(population) if callable(self.answer) else self.answer
+        return found
+
+    def __repr__(self) -> str:
+        return "Misbehaving()"
